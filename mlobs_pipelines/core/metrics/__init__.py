@@ -1,0 +1,5 @@
+"""The metric registry: one function per metric, one file per family.
+
+A metric takes one summary (`mlobs_pipelines.core.summaries`), computes, and returns an `Estimate`. It does
+not know windows, thresholds or tables. Importing this package registers every metric.
+"""

@@ -1,0 +1,70 @@
+"""How a metric is registered and found. Holds no metric of its own."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from mlobs_pipelines.core.summaries import Summary
+from mlobs_pipelines.core.vocabulary import Estimate
+
+Function = Callable[[Any], Estimate]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A registered metric.
+
+    Attributes
+    ----------
+    name
+        Snake-case name in the metric store.
+    function
+        From one summary to one estimate.
+    summary
+        The summary class the function takes; decides on which rows of the statistics it runs.
+    family
+        drift, skew, quality, calibration, label_lag, operations or volume: the check that reports it.
+    unit
+        "1" for plain numbers and shares, "h", "ms", "rows".
+    direction
+        +1 where more is better, -1 where less is better, 0 where neither is.
+    labels
+        For a curve, names of the entries of the last axis given the summary; None for a single number.
+    """
+
+    name: str
+    function: Function
+    summary: type[Summary]
+    family: str
+    unit: str
+    direction: int
+    labels: Callable[[Any], list[str]] | None = None
+
+
+METRICS: dict[str, Metric] = {}
+
+
+def metric(  # noqa: PLR0913 - one argument per declared fact
+    name: str,
+    summary: type[Summary],
+    *,
+    family: str,
+    unit: str = "1",
+    direction: int = 0,
+    labels: Callable[[Any], list[str]] | None = None,
+) -> Callable[[Function], Function]:
+    """Register the decorated function as the metric `name`.
+
+    Raises
+    ------
+    ValueError
+        If the name is taken.
+    """
+
+    def register(function: Function) -> Function:
+        if name in METRICS:
+            raise ValueError(f"metric {name!r} is registered twice")
+        METRICS[name] = Metric(name, function, summary, family, unit, direction, labels)
+        return function
+
+    return register

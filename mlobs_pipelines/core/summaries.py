@@ -1,0 +1,189 @@
+"""Mergeable statistics as values: what a metric function receives.
+
+Each class holds additive counts and sums with any number of leading axes (days, windows); `total` adds over
+the first of them, which is what merging means here. Nothing in this module reads rows or knows a window.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import ClassVar, Self
+
+from mlobs_pipelines.core.vocabulary import Flags, Floats, Ints
+
+
+class Additive:
+    """A frozen dataclass whose array fields add up, except those named in ``FIXED``."""
+
+    __slots__ = ()
+    FIXED: ClassVar[tuple[str, ...]] = ()
+
+    def total(self) -> Self:
+        """Merge along the leading axis: the summary of all its entries together."""
+        return self.select(lambda array: array.sum(axis=0))
+
+    def select(self, change: Callable[[Floats | Ints], Floats | Ints]) -> Self:
+        """Apply `change` to every additive array and keep the fixed ones."""
+        values = {}
+        for item in fields(self):  # type: ignore[arg-type] # every subclass is a dataclass
+            value = getattr(self, item.name)
+            values[item.name] = value if item.name in self.FIXED else change(value)
+        return type(self)(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSummary(Additive):
+    """One feature (or the score) in windows, next to its baseline.
+
+    Attributes
+    ----------
+    n, nulls, nonfinite : (...,)
+        Rows, missing rows, NaN or infinite rows.
+    bins : (..., B)
+        Counts over the baseline-pinned drift bins, the NULL bin (and OTHER for categories) included.
+    cells : (..., C)
+        Counts over the finest cells in ascending order of value (numeric); for categories one per category.
+    atom : (C,)
+        True where every row of a cell shares one exact value, so that the cell has no inner order.
+    ordered
+        True for a numeric feature: cells have an order, KS is defined.
+    baseline_n, baseline_nulls, baseline_bins, baseline_cells
+        The same of the baseline, without leading axes.
+    """
+
+    n: Ints
+    nulls: Ints
+    nonfinite: Ints
+    bins: Ints
+    cells: Ints
+    atom: Flags
+    ordered: bool
+    baseline_n: int
+    baseline_nulls: int
+    baseline_bins: Ints
+    baseline_cells: Ints
+    FIXED: ClassVar[tuple[str, ...]] = ("atom", "ordered", "baseline_n", "baseline_nulls", "baseline_bins", "baseline_cells")
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreSummary(Additive):
+    """Scores of a binary model with the labels known so far.
+
+    Attributes
+    ----------
+    positives, negatives : (..., B)
+        Labelled rows per score cell, ascending in score; every row of a cell counts as tied.
+    unlabelled : (...,)
+        Scored rows without a label (pending or void).
+    tp, fp, tn, fn : (...,)
+        Exact confusion counts at the model's own threshold.
+    log_loss, log_loss_sq : (...,)
+        Σ and Σ² of the exact per-row log loss.
+    squared_error, squared_error_sq : (...,)
+        Σ and Σ² of the exact per-row (score - label)².
+    bin_n, bin_positives : (..., K)
+        Labelled rows and positives per equal-width reliability bin.
+    bin_score, bin_score_sq, bin_score_positives : (..., K)
+        Σ score, Σ score², and Σ score over the positives, per reliability bin.
+    """
+
+    positives: Ints
+    negatives: Ints
+    unlabelled: Ints
+    tp: Ints
+    fp: Ints
+    tn: Ints
+    fn: Ints
+    log_loss: Floats
+    log_loss_sq: Floats
+    squared_error: Floats
+    squared_error_sq: Floats
+    bin_n: Ints
+    bin_positives: Ints
+    bin_score: Floats
+    bin_score_sq: Floats
+    bin_score_positives: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSummary(Additive):
+    """How far the labels of a window have come, as of one moment.
+
+    Attributes
+    ----------
+    predictions : (...,)
+        Predictions that should get a label.
+    arrived, pending : (..., L)
+        Arrived labels by whole lag unit (index i: lag in (i-1, i] units, index 0: lag 0), and predictions
+        still waiting by whole age unit (index i: age in [i, i+1) units). The last index holds all beyond.
+    void : (...,)
+        Arrived labels that say there is no outcome; counted as arrived, never as negatives.
+    mature, mature_labelled : (..., H)
+        Predictions with age >= horizon h, and those of them labelled within h, per declared horizon.
+    overdue : (...,)
+        Predictions older than the label horizon and still without a label.
+    aged : (...,)
+        Predictions older than the label horizon.
+    unit_h : float
+        Hours per lag unit.
+    horizons_h : (H,)
+        Declared horizons in hours, ascending; the last one is the label horizon.
+    """
+
+    predictions: Ints
+    arrived: Ints
+    pending: Ints
+    void: Ints
+    mature: Ints
+    mature_labelled: Ints
+    overdue: Ints
+    aged: Ints
+    unit_h: float
+    horizons_h: Floats
+    FIXED: ClassVar[tuple[str, ...]] = ("unit_h", "horizons_h")
+
+
+@dataclass(frozen=True, slots=True)
+class OperationSummary(Additive):
+    """Requests of a window.
+
+    Attributes
+    ----------
+    requests, errors : (...,)
+        All requests, and those whose status is not one of the declared good ones.
+    latency : (..., C)
+        Counts over latency cells, ascending.
+    low_ms, high_ms : (C,)
+        Edges of the cells in milliseconds.
+    """
+
+    requests: Ints
+    errors: Ints
+    latency: Ints
+    low_ms: Floats
+    high_ms: Floats
+    FIXED: ClassVar[tuple[str, ...]] = ("low_ms", "high_ms")
+
+
+@dataclass(frozen=True, slots=True)
+class SkewSummary(Additive):
+    """One feature as served against the same feature recomputed point-in-time, row by row.
+
+    Attributes
+    ----------
+    pairs : (...,)
+        Rows where at least one of the two values is present.
+    mismatched, missing, extra : (...,)
+        Rows with two different values; recomputed only (serving lost it); served only.
+    absolute_delta, absolute_sum : (...,)
+        Σ|a-b| and Σ(|a|+|b|) over rows with both values (0 for categories).
+    """
+
+    pairs: Ints
+    mismatched: Ints
+    missing: Ints
+    extra: Ints
+    absolute_delta: Floats
+    absolute_sum: Floats
+
+
+Summary = FeatureSummary | ScoreSummary | LabelSummary | OperationSummary | SkewSummary

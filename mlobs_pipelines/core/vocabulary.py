@@ -1,0 +1,80 @@
+"""The words every floor shares: verdicts, windows, and the estimate a metric returns.
+
+Nothing here computes a metric, knows a frame or touches a file.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+
+class Verdict(StrEnum):
+    """What a metric value says once it is held against its objective."""
+
+    PASS = "pass"  # noqa: S105 - a verdict, not a secret
+    FAIL = "fail"
+    UNDECIDED = "undecided"
+    NONE = "none"
+
+
+class Window(StrEnum):
+    """A half-open, UTC, calendar-aligned span of days that a metric covers."""
+
+    DAY = "1d"
+    WEEK = "7d"
+    FOUR_WEEKS = "28d"
+    MONTH = "1mo"
+
+
+class Maturity(StrEnum):
+    """Whether a window's labels have reached their coverage target at the label horizon."""
+
+    MATURE = "mature"
+    PROVISIONAL = "provisional"
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A metric of one window, or of many windows at once, with what is known of its error.
+
+    Every array has the same shape: the leading (window) axes of the summary it came from, plus one last
+    axis for a metric that is a curve.
+
+    Attributes
+    ----------
+    value
+        The metric; NaN where it is not defined.
+    n
+        Rows that the value rests on.
+    lower, upper
+        Ends of the 95 % interval; NaN where the metric has none.
+    bound
+        Largest possible distance to the exact value of the same rows, 0 for an exact metric.
+    noise
+        The value that a stable window would stay under with 99 % probability; NaN where it has no meaning.
+    sufficient
+        False where the rows are too few for a verdict (FORMULAS: minimum samples).
+    need
+        The minimum-sample rule in words, for a reason a person reads.
+    """
+
+    value: Floats
+    n: Ints
+    lower: Floats = field(default_factory=lambda: np.array(np.nan))
+    upper: Floats = field(default_factory=lambda: np.array(np.nan))
+    bound: Floats = field(default_factory=lambda: np.array(0.0))
+    noise: Floats = field(default_factory=lambda: np.array(np.nan))
+    sufficient: Flags = field(default_factory=lambda: np.array(True))  # noqa: FBT003 - a numpy scalar
+    need: str = ""
+
+    def __post_init__(self) -> None:
+        """Broadcast every array to the shape of the value."""
+        shape = np.shape(self.value)
+        for name in ("value", "n", "lower", "upper", "bound", "noise", "sufficient"):
+            object.__setattr__(self, name, np.broadcast_to(np.asarray(getattr(self, name)), shape))
