@@ -1,0 +1,284 @@
+"""`monitor.yaml`: what is watched about one model, and what is held against it.
+
+What a single document can say about itself is checked here; what needs the
+contracts beside it is `crosscheck`.
+"""
+
+import re
+from collections import Counter
+from datetime import date, timedelta
+from typing import Annotated, Literal, Self
+from zoneinfo import available_timezones
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+
+from mlobs_pipelines.contracts.cron import check_cron
+from mlobs_pipelines.contracts.durations import Duration
+from mlobs_pipelines.contracts.problems import suggestion
+from mlobs_pipelines.core.vocabulary import Window
+
+Role = Literal["champion", "shadow", "canary"]
+_OWNER = re.compile(r"team:.+|[^@\s]+@[^@\s]+\.[^@\s]+")
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("not a number; write it without quotes")  # noqa: TRY004 - pydantic reports ValueError
+    return value
+
+
+def _owner(value: str) -> str:
+    if not _OWNER.fullmatch(value):
+        raise ValueError(f"{value!r} is no owner; write an e-mail address or team:<name>")
+    return value
+
+
+def _timezone(value: str) -> str:
+    if value not in available_timezones():
+        raise ValueError(f"{value!r} is no time zone; {suggestion(value, available_timezones())}")
+    return value
+
+
+def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
+    twice = [value for value, count in Counter(values).items() if count > 1]
+    if twice:
+        raise ValueError(f"written twice: {', '.join(twice)}; write each once")
+    return values
+
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=63)]
+ColumnName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)]
+VersionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=63)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
+Share = Annotated[Number, Field(gt=0, lt=1)]
+Owner = Annotated[str, AfterValidator(_owner)]
+Columns = Annotated[tuple[ColumnName, ...], AfterValidator(_distinct)]
+Template = Annotated[str, StringConstraints(pattern=r"^[^{}]*(\{landing\}[^{}]*)?$", min_length=1)]
+
+
+class Section(BaseModel):
+    """A frozen piece of a monitor that refuses keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class Feature(Section):
+    """One feature of the model.
+
+    Attributes
+    ----------
+    name
+        Its column in the predictions and, with `view`, in the feature view.
+    kind
+        How its distribution is counted.
+    view
+        The feature view it is served from; None for a value that comes with the request.
+    """
+
+    name: ColumnName
+    kind: Literal["numeric", "categorical"]
+    view: Name | None = None
+
+
+class FeatureView(Section):
+    """How one feature view is looked up as of a prediction.
+
+    Attributes
+    ----------
+    entity
+        The column that names the entity, in the view and in the predictions.
+    ttl
+        How old a value may be when it is served.
+    event_time, created_at
+        The view's columns for when a value held and when it could be known.
+    """
+
+    entity: ColumnName
+    ttl: Duration
+    event_time: ColumnName = "observed_at"
+    created_at: ColumnName = "available_at"
+
+
+class Labels(Section):
+    """When labels come and when a window counts as mature.
+
+    Attributes
+    ----------
+    horizon
+        Age at which a prediction without a label is overdue.
+    unit
+        The step in which lags are counted.
+    horizons
+        Fixed maturities at which label coverage is kept; contains `horizon`.
+    coverage_target
+        Share of labels known at the horizon from which a window is mature.
+    """
+
+    horizon: Duration
+    unit: Duration = timedelta(hours=1)
+    horizons: tuple[Duration, ...]
+    coverage_target: Annotated[Number, Field(gt=0, le=1)] = 0.95
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.horizon not in self.horizons:
+            raise ValueError("horizon is missing from horizons; add it there")
+        if list(self.horizons) != sorted(set(self.horizons)):
+            raise ValueError("horizons are not in rising order; write each once, the shortest first")
+        if any(horizon % self.unit for horizon in self.horizons):
+            raise ValueError("a horizon is not a whole number of units; choose a unit that divides them all")
+        return self
+
+
+class Version(Section):
+    """One version of the model.
+
+    Attributes
+    ----------
+    baseline
+        Path template of its training rows (Parquet).
+    facts
+        Path template of what its training knew: sizes, cut, feature importance.
+    threshold
+        Score from which the version says yes.
+    """
+
+    baseline: Template
+    facts: Template
+    threshold: Share = 0.5
+
+
+class Objective(Section):
+    """One line that a metric is held against; it judges the check of the metric's family.
+
+    Attributes
+    ----------
+    metric
+        Name of a registered metric.
+    window
+        The window that is judged.
+    fail_above, fail_below
+        The limit; exactly one of them.
+    segments
+        Whether the rows of segments are judged too.
+    roles
+        The roles whose predictions are judged.
+    features
+        The features that are judged; None for all.
+    min_importance
+        Features under this importance are not judged.
+    severity
+        Whether a failure stops what depends on it.
+    why
+        What a person is told about the choice.
+    """
+
+    metric: Name
+    window: Window
+    fail_above: Number | None = None
+    fail_below: Number | None = None
+    segments: bool = False
+    roles: tuple[Role, ...] = ("champion", "shadow")
+    features: Columns | None = None
+    min_importance: Annotated[Number, Field(ge=0)] | None = None
+    severity: Literal["error", "warn"] = "error"
+    why: str = ""
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> Self:
+        if (self.fail_above is None) == (self.fail_below is None):
+            said = "neither" if self.fail_above is None else "both"
+            raise ValueError(f"{said} of fail_above and fail_below is set; set exactly one")
+        return self
+
+
+class Schedule(Section):
+    """When the model's day is processed and for how long windows are scored again.
+
+    Attributes
+    ----------
+    cron
+        Five-field cron expression.
+    timezone
+        The zone the expression is read in.
+    rescore
+        How long a window is scored again as labels arrive.
+    """
+
+    cron: Annotated[str, AfterValidator(check_cron)]
+    timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
+    rescore: Duration = timedelta(days=7)
+
+
+class Monitor(Section):
+    """Everything that is watched about one model.
+
+    Attributes
+    ----------
+    model
+        Its name, which is also the name of the folder.
+    description, task, owners, runbook
+        What it is, who answers for it, and what to do when it fails.
+    start_date, end_date
+        The first day, and the last day of a replayed history.
+    replay_as_of
+        Fixed clock for data of the past; None for the wall clock.
+    good_status
+        Values of `status` that count as served.
+    entities
+        Entity columns that are kept in the prediction log beside the features.
+    segments
+        Columns whose values split every metric.
+    features, feature_views
+        What the model reads and where it is served from.
+    labels
+        When labels come.
+    versions
+        Its versions and their baselines.
+    windows
+        The windows every metric is computed over.
+    objectives
+        What is held against the metrics.
+    schedule
+        When it runs.
+    """
+
+    model: Name
+    description: Text
+    task: Literal["binary"]
+    owners: Annotated[tuple[Owner, ...], Field(min_length=1)]
+    runbook: Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]
+    start_date: date
+    end_date: date | None = None
+    replay_as_of: AwareDatetime | None = None
+    good_status: Annotated[tuple[Text, ...], Field(min_length=1)] = ("ok",)
+    entities: Columns = ()
+    segments: Columns = ()
+    features: Annotated[tuple[Feature, ...], Field(min_length=1)]
+    feature_views: dict[Name, FeatureView] = {}
+    labels: Labels
+    versions: Annotated[dict[VersionName, Version], Field(min_length=1)]
+    windows: Annotated[tuple[Window, ...], Field(min_length=1), AfterValidator(_distinct)]
+    objectives: tuple[Objective, ...] = ()
+    schedule: Schedule
+
+    @model_validator(mode="after")
+    def _days_in_order(self) -> Self:
+        if self.end_date is not None and self.end_date < self.start_date:
+            raise ValueError("end_date is before start_date; swap or mend them")
+        return self
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the features, in the order of the document."""
+        return tuple(feature.name for feature in self.features)
