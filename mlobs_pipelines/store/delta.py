@@ -1,0 +1,205 @@
+"""One Delta table: opening, creating and evolving it, its live files, and one commit.
+
+What the lake needs of delta-rs and nothing more. Files are found through the log and read by Arrow, never by
+``to_pyarrow_table``; no retry and no comparison of contents happens here.
+"""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Schema, WriterProperties, write_deltalake
+from deltalake.exceptions import TableNotFoundError
+
+from mlobs_pipelines.store.layout import LayoutMismatchError, TableLayout, same_type
+from mlobs_pipelines.store.selection import Key, predicate
+
+_UNREADABLE_BY_FILE = {"deletionVectors", "columnMapping"}
+_LAYOUT_PROPERTY = "mlobs.layout"
+_CONFIGURATION: Mapping[str, str | None] = {
+    # min/max of columns would copy row values into the log and prune nothing: readers select by partition
+    "delta.dataSkippingNumIndexedCols": "0",
+    # versions named by a metric row stay readable until retention says otherwise
+    "delta.enableExpiredLogCleanup": "false",
+}
+
+
+class LakeError(RuntimeError):
+    """The lake cannot do what was asked; the message says why and what to do."""
+
+
+class TableMissingError(LakeError):
+    """No table, or not this version of it, at the place asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A live Parquet file of a table: where it is, its partition, and its size."""
+
+    path: str
+    key: Key
+    rows: int
+    bytes: int
+
+
+def open_table(address: str, options: Mapping[str, str], version: int | None = None) -> DeltaTable:
+    """Open a table at a version (the latest by default).
+
+    Raises
+    ------
+    TableMissingError
+        If there is no such table or version.
+    LakeError
+        If another writer turned on a feature under which live files alone are not the table's rows.
+    """
+    try:
+        table = DeltaTable(address, version=version, storage_options=dict(options))
+    except TableNotFoundError:
+        raise TableMissingError(
+            f"no table at {address}; materialize it first, or check the lake's root"
+        ) from None
+    check_protocol(address, table)
+    return table
+
+
+def check_protocol(address: str, table: DeltaTable) -> None:
+    """Refuse a table whose rows are not simply the rows of its live files."""
+    features = set(table.protocol().reader_features or ()) & _UNREADABLE_BY_FILE
+    if table.metadata().configuration.get("delta.columnMapping.mode", "none") != "none":
+        features.add("columnMapping")
+    if features:
+        raise LakeError(
+            f"table at {address} uses {', '.join(sorted(features))}, so its files cannot be read directly; "
+            "copy it into a table without these features",
+        )
+
+
+def ensure_table(address: str, options: Mapping[str, str], layout: TableLayout) -> DeltaTable:
+    """Open a table, creating it or adding nullable columns to it where the layout says so.
+
+    Raises
+    ------
+    LayoutMismatchError
+        If the stored table differs from the layout by more than new nullable columns.
+    """
+    if not DeltaTable.is_deltatable(address, storage_options=dict(options)):
+        _create(address, options, layout)
+    table = open_table(address, options)
+    _evolve(table, layout)
+    return table
+
+
+def table_schema(table: DeltaTable) -> pa.Schema:
+    """The Arrow schema of a table."""
+    return pa.schema(table.schema().to_arrow())
+
+
+def stored_layout(table: DeltaTable, name: str) -> TableLayout:
+    """The layout a table was last written with, as kept in its properties."""
+    metadata = table.metadata()
+    kept = json.loads(metadata.configuration.get(_LAYOUT_PROPERTY, "{}"))
+    return TableLayout(
+        name,
+        table_schema(table),
+        tuple(metadata.partition_columns),
+        tuple(kept.get("sort_by", ())),
+        tuple(kept.get("volatile", ())),
+    )
+
+
+def live_files(table: DeltaTable, address: str) -> list[StoredFile]:
+    """Files of a table by partition, then by path.
+
+    Paths are made from the log, where they are percent-encoded, because `file_uris` leaves them so and a
+    lake under a folder with a space could not be opened.
+    """
+    actions = pa.table(table.get_add_actions(flatten=True))
+    keys = zip(*(_partition_values(actions, key) for key in table.metadata().partition_columns), strict=True)
+    paths = [f"{address}/{unquote(path)}" for path in actions.column("path").to_pylist()]
+    rows = [-1 if count is None else count for count in actions.column("num_records").to_pylist()]
+    sizes = actions.column("size_bytes").to_pylist()
+    files = [StoredFile(*parts) for parts in zip(paths, keys, rows, sizes, strict=True)]
+    return sorted(files, key=lambda file: (file.key, file.path))
+
+
+def overwrite(
+    table: DeltaTable,
+    layout: TableLayout,
+    partitions: Collection[Key],
+    rows: pa.Table,
+    commit: Mapping[str, str],
+) -> None:
+    """Replace whole partitions by rows in one commit, against the version the table was opened at.
+
+    Raises
+    ------
+    deltalake.exceptions.CommitFailedError
+        If another writer has committed to one of these partitions since.
+    """
+    write_deltalake(
+        table,
+        rows,
+        mode="overwrite",
+        predicate=predicate(layout.keys, partitions),
+        commit_properties=CommitProperties(custom_metadata=dict(commit)),
+        writer_properties=WriterProperties(compression="SNAPPY"),
+    )
+
+
+def _create(address: str, options: Mapping[str, str], layout: TableLayout) -> None:
+    DeltaTable.create(
+        address,
+        layout.schema,
+        mode="ignore",
+        partition_by=list(layout.keys),
+        configuration={**_CONFIGURATION, **_layout_property(layout)},
+        storage_options=dict(options),
+        raise_if_key_not_exists=False,
+    )
+
+
+def _layout_property(layout: TableLayout) -> dict[str, str]:
+    return {_LAYOUT_PROPERTY: json.dumps({"sort_by": layout.sort_by, "volatile": layout.volatile})}
+
+
+def _evolve(table: DeltaTable, layout: TableLayout) -> None:
+    stored = table_schema(table)
+    _check_compatible(stored, tuple(table.metadata().partition_columns), layout)
+    added = [field for field in layout.schema if field.name not in stored.names]
+    if added:
+        table.alter.add_columns(Schema.from_arrow(pa.schema(added)).fields)
+    wanted = _layout_property(layout)
+    if table.metadata().configuration.get(_LAYOUT_PROPERTY) != wanted[_LAYOUT_PROPERTY]:
+        table.alter.set_table_properties(wanted, raise_if_not_exists=False)
+
+
+def _check_compatible(stored: pa.Schema, keys: Key, layout: TableLayout) -> None:
+    problems = [
+        f"{field.name} is stored as {field.type}" for field in stored if _retyped(field, layout.schema)
+    ]
+    problems += [
+        f"{name} is stored but not in the layout" for name in stored.names if name not in layout.schema.names
+    ]
+    problems += [
+        f"{field.name} is new and not nullable"
+        for field in layout.schema
+        if field.name not in stored.names and not field.nullable
+    ]
+    if keys != layout.keys:
+        problems.append(f"it is partitioned by {', '.join(keys)}, not by {', '.join(layout.keys)}")
+    if problems:
+        raise LayoutMismatchError(
+            f"table {layout.name} does not fit its layout: {'; '.join(problems)}. Only nullable columns can be "
+            "added; for anything else rebuild the table under a new name or move the old one away",
+        )
+
+
+def _retyped(field: pa.Field, wanted: pa.Schema) -> bool:
+    return field.name in wanted.names and not same_type(field.type, wanted.field(field.name).type)
+
+
+def _partition_values(actions: pa.Table, key: str) -> list[Any]:
+    return list(actions.column(f"partition.{key}").to_pylist())

@@ -1,0 +1,368 @@
+"""The lake: tables of one model side by side, written by whole partitions and read by them.
+
+A write is one atomic commit, is skipped where it would change nothing, and is done again from its start when
+another writer got in between. Layouts come from the caller; what a table means is not known here.
+"""
+
+import hashlib
+import random
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError
+
+from mlobs_pipelines.store import delta
+from mlobs_pipelines.store.content import content_hash
+from mlobs_pipelines.store.delta import LakeError, StoredFile, TableMissingError
+from mlobs_pipelines.store.layout import LayoutMismatchError, TableLayout, conform, ordered, split
+from mlobs_pipelines.store.place import Place
+from mlobs_pipelines.store.selection import Between, Key, Where, check_filter, checked_keys, matches
+
+__all__ = [
+    "Between",
+    "Key",
+    "Lake",
+    "LakeError",
+    "LayoutMismatchError",
+    "PartitionVersion",
+    "TableLayout",
+    "TableMissingError",
+    "TableSummary",
+    "Where",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionVersion:
+    """What one partition holds at one version of its table.
+
+    Attributes
+    ----------
+    key
+        Values of the partition columns.
+    rows, bytes
+        Size; `bytes` is that of the Parquet files.
+    content_hash
+        Hash of the rows without volatile columns: equal for equal content, whoever wrote it.
+    table_version
+        Version of the table to travel to.
+    changed
+        Whether the write that returned this put new content there; False when only read.
+    """
+
+    key: Key
+    rows: int
+    bytes: int
+    content_hash: str
+    table_version: int
+    changed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TableSummary:
+    """Size and content of a whole table; `content_hash` does not depend on the order of commits."""
+
+    table: str
+    version: int
+    partitions: int
+    rows: int
+    bytes: int
+    content_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lake:
+    """Delta tables at ``<root>/<model>/<table>/``.
+
+    Parameters
+    ----------
+    root
+        A local folder or the URL of an object store.
+    storage_options
+        Credentials and endpoint of an object store, under delta-rs's names.
+    attempts
+        How often a write is tried against other writers of the same partitions.
+    """
+
+    root: str
+    storage_options: Mapping[str, str] | None = field(default=None, repr=False)
+    attempts: int = 10
+
+    @property
+    def place(self) -> Place:
+        """The root as a place that opens files."""
+        return Place(str(self.root), dict(self.storage_options or {}))
+
+    def replace(
+        self,
+        model: str,
+        layout: TableLayout,
+        partitions: Sequence[Sequence[str]],
+        rows: pa.Table,
+        *,
+        commit: Mapping[str, str],
+    ) -> dict[Key, PartitionVersion]:
+        """Make the named partitions hold exactly these rows, in one commit.
+
+        Partitions that already hold them are left alone; a named partition without rows becomes empty.
+
+        Parameters
+        ----------
+        partitions
+            Values of the partition columns, in the layout's order. Rows outside of them are refused.
+        rows
+            Rows that fit the layout without a lossy cast, in any order.
+        commit
+            Kept with the commit: run id, batch id, code and contract version.
+
+        Returns
+        -------
+        dict
+            One entry per named partition.
+
+        Raises
+        ------
+        LayoutMismatchError
+            If rows or the stored table do not fit the layout.
+        LakeError
+            If other writers of the same partitions won every attempt.
+        """
+        return self.update(model, layout, partitions, lambda: rows, commit=commit)
+
+    def update(
+        self,
+        model: str,
+        layout: TableLayout,
+        partitions: Sequence[Sequence[str]],
+        compute: Callable[[], pa.Table],
+        *,
+        commit: Mapping[str, str],
+    ) -> dict[Key, PartitionVersion]:
+        """Like `replace`, with rows computed after the table's version was read, again on every attempt.
+
+        So rows that lost to a concurrent writer are computed anew from inputs that include that writer's.
+        """
+        wanted = checked_keys(layout.name, layout.keys, partitions)
+        address = self.place.table(model, layout.name)
+        for pause_s in _pauses(self.attempts):
+            try:
+                return self._publish(address, layout, wanted, compute, commit)
+            except CommitFailedError:
+                time.sleep(pause_s)
+        raise LakeError(
+            f"table {layout.name} of {model}: other runs kept writing the same partitions through "
+            f"{self.attempts} attempts; run again when they have ended",
+        )
+
+    def read(
+        self,
+        model: str,
+        table: str | TableLayout,
+        *,
+        where: Where | None = None,
+        columns: Sequence[str] | None = None,
+        version: int | None = None,
+    ) -> pa.Table:
+        """Rows of the matching partitions, by partition and in their stored order.
+
+        Parameters
+        ----------
+        table
+            Name of a table, which must exist, or a layout: then a missing table reads as an empty one.
+        where
+            Per partition column a value, a collection of values, or a `Between`.
+        version
+            Version of the table; the latest by default.
+        """
+        if isinstance(table, TableLayout) and not self.exists(model, table.name):
+            return table.empty().select(list(columns or table.schema.names))
+        try:
+            return self.dataset(model, table, where=where, version=version).to_table(columns=_listed(columns))
+        except FileNotFoundError:
+            raise LakeError(
+                f"table {_name(table)} of {model} at version {version}: its files have expired; "
+                "read a later version or compute the partition again",
+            ) from None
+
+    def dataset(
+        self, model: str, table: str | TableLayout, *, where: Where | None = None, version: int | None = None
+    ) -> ds.Dataset:
+        """The matching partitions as an Arrow dataset, for scans by column and by batch."""
+        opened, files = self._select(model, _name(table), where, version)
+        return self._dataset(opened, files)
+
+    def files(
+        self, model: str, table: str, *, where: Where | None = None, version: int | None = None
+    ) -> list[str]:
+        """Live Parquet files of the matching partitions, for scans by DuckDB or Spark."""
+        return [file.path for file in self._select(model, table, where, version)[1]]
+
+    def exists(self, model: str, table: str) -> bool:
+        """Whether the table has been created."""
+        return bool(DeltaTable.is_deltatable(self.place.table(model, table), storage_options=self._options()))
+
+    def partitions(
+        self, model: str, table: str, *, where: Where | None = None, version: int | None = None
+    ) -> list[Key]:
+        """Partitions that hold rows, in order."""
+        return sorted({file.key for file in self._select(model, table, where, version)[1]})
+
+    def partition_versions(
+        self, model: str, table: str, *, where: Where | None = None, version: int | None = None
+    ) -> dict[Key, PartitionVersion]:
+        """What each matching partition holds; reads the rows."""
+        opened, files = self._select(model, table, where, version)
+        layout = delta.stored_layout(opened, table)
+        grouped = _by_key(files)
+        return {key: self._stored(opened, layout, key, grouped[key]) for key in grouped}
+
+    def version(self, model: str, table: str) -> int:
+        """The table's latest version."""
+        return int(self._open(model, table).version())
+
+    def history(self, model: str, table: str, *, limit: int | None = None) -> list[dict[str, Any]]:
+        """Commits of a table, latest first, each with what its writer gave as `commit`."""
+        return list(self._open(model, table).history(limit))
+
+    def tables(self, model: str) -> list[str]:
+        """Names of a model's tables."""
+        return self.place.tables(model)
+
+    def summary(self, model: str) -> list[TableSummary]:
+        """Size and content of every table of a model, to compare two lakes; reads all rows."""
+        return [self._summary(model, name) for name in self.tables(model)]
+
+    def _options(self) -> dict[str, str]:
+        return dict(self.storage_options or {})
+
+    def _open(self, model: str, table: str, version: int | None = None) -> DeltaTable:
+        return delta.open_table(self.place.table(model, table), self._options(), version)
+
+    def _select(
+        self, model: str, table: str, where: Where | None, version: int | None
+    ) -> tuple[DeltaTable, list[StoredFile]]:
+        opened = self._open(model, table, version)
+        keys = opened.metadata().partition_columns
+        check_filter(table, keys, where or {})
+        files = delta.live_files(opened, self.place.table(model, table))
+        return opened, [file for file in files if matches(keys, file.key, where or {})]
+
+    def _dataset(self, opened: DeltaTable, files: Sequence[StoredFile]) -> ds.Dataset:
+        filesystem, form = self.place.filesystem(), ds.ParquetFileFormat()
+        keys = opened.metadata().partition_columns
+        fragments = [
+            form.make_fragment(self.place.inside(file.path), filesystem, _expression(keys, file.key))
+            for file in files
+        ]
+        return ds.FileSystemDataset(fragments, delta.table_schema(opened), form, filesystem)
+
+    def _publish(
+        self,
+        address: str,
+        layout: TableLayout,
+        wanted: list[Key],
+        compute: Callable[[], pa.Table],
+        commit: Mapping[str, str],
+    ) -> dict[Key, PartitionVersion]:
+        opened = delta.ensure_table(address, self._options(), layout)
+        given = _prepared(compute(), layout, wanted)
+        stored = _by_key(delta.live_files(opened, address), wanted)
+        hashes = {key: content_hash(given[key], ignore=layout.volatile) for key in wanted}
+        changed = [
+            key for key in wanted if not self._holds(opened, layout, stored[key], given[key], hashes[key])
+        ]
+        if changed:
+            rows = pa.concat_tables([given[key] for key in changed])
+            delta.overwrite(opened, layout, changed, rows, commit)
+            stored = _by_key(delta.live_files(opened, address), wanted)
+        version = opened.version()
+        return {
+            key: PartitionVersion(
+                key, given[key].num_rows, _size(stored[key]), hashes[key], version, changed=key in changed
+            )
+            for key in wanted
+        }
+
+    def _holds(
+        self,
+        opened: DeltaTable,
+        layout: TableLayout,
+        files: Sequence[StoredFile],
+        rows: pa.Table,
+        wanted: str,
+    ) -> bool:
+        if sum(file.rows for file in files) != rows.num_rows:
+            return False
+        return not files or self._hash(opened, layout, files) == wanted
+
+    def _hash(self, opened: DeltaTable, layout: TableLayout, files: Sequence[StoredFile]) -> str:
+        kept = [name for name in layout.schema.names if name not in layout.volatile]
+        rows = self._dataset(opened, files).to_table(columns=kept)
+        return content_hash(ordered(rows, layout))
+
+    def _stored(
+        self, opened: DeltaTable, layout: TableLayout, key: Key, files: Sequence[StoredFile]
+    ) -> PartitionVersion:
+        rows = sum(file.rows for file in files)
+        return PartitionVersion(key, rows, _size(files), self._hash(opened, layout, files), opened.version())
+
+    def _summary(self, model: str, table: str) -> TableSummary:
+        version = self.version(model, table)
+        parts = self.partition_versions(model, table, version=version).values()
+        said = "\n".join(f"{part.key} {part.rows} {part.content_hash}" for part in parts)
+        return TableSummary(
+            table,
+            version,
+            len(parts),
+            sum(part.rows for part in parts),
+            sum(part.bytes for part in parts),
+            hashlib.sha256(said.encode()).hexdigest(),
+        )
+
+
+def _prepared(rows: pa.Table, layout: TableLayout, wanted: list[Key]) -> dict[Key, pa.Table]:
+    cut = split(ordered(conform(rows, layout), layout), layout.keys)
+    outside = sum(part.num_rows for key, part in cut.items() if key not in set(wanted))
+    if outside:
+        raise LayoutMismatchError(
+            f"table {layout.name}: {outside} rows lie outside of the {len(wanted)} partitions to be written; "
+            "filter the rows or name their partitions",
+        )
+    return {key: cut.get(key, layout.empty()) for key in wanted}
+
+
+def _by_key(files: Sequence[StoredFile], keys: Collection[Key] | None = None) -> dict[Key, list[StoredFile]]:
+    grouped: dict[Key, list[StoredFile]] = {key: [] for key in keys or ()}
+    for file in files:
+        if keys is None or file.key in grouped:
+            grouped.setdefault(file.key, []).append(file)
+    return grouped
+
+
+def _expression(keys: Sequence[str], values: Key) -> ds.Expression:
+    expression = ds.field(keys[0]) == values[0]
+    for name, value in zip(keys[1:], values[1:], strict=True):
+        expression &= ds.field(name) == value
+    return expression
+
+
+def _size(files: Sequence[StoredFile]) -> int:
+    return sum(file.bytes for file in files)
+
+
+def _name(table: str | TableLayout) -> str:
+    return table.name if isinstance(table, TableLayout) else table
+
+
+def _listed(columns: Sequence[str] | None) -> list[str] | None:
+    return None if columns is None else list(columns)
+
+
+def _pauses(attempts: int) -> Iterator[float]:
+    for attempt in range(attempts):
+        yield min(2.0, 0.02 * 2**attempt) * random.uniform(0.5, 1.5)  # noqa: S311 - spreads writers, guards nothing

@@ -1,0 +1,132 @@
+"""Layouts of the tables every model has: quarantine, deliveries, metrics and audit.
+
+Tables whose columns follow from a model's contracts are laid out by the step that writes them.
+"""
+
+from datetime import UTC, datetime
+
+import pyarrow as pa
+
+from mlobs_pipelines.store.layout import UTC_MICROSECONDS, TableLayout
+
+
+def as_of_key(at: datetime) -> str:
+    """An instant as the value of the partition column ``as_of_key``.
+
+    Raises
+    ------
+    ValueError
+        Without a time zone, or with a fraction of a second, which the key could not tell apart.
+
+    Examples
+    --------
+    >>> as_of_key(datetime(2014, 2, 1, tzinfo=UTC))
+    '20140201T000000Z'
+    """
+    if at.tzinfo is None or at.microsecond:
+        raise ValueError("as_of must carry a time zone and be a whole second")
+    return at.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def _columns(**kinds: pa.DataType) -> list[pa.Field]:
+    return [pa.field(name, kind) for name, kind in kinds.items()]
+
+
+def _partition(*names: str) -> list[pa.Field]:
+    return [pa.field(name, pa.string(), nullable=False) for name in names]
+
+
+QUARANTINE = TableLayout(
+    name="quarantine",
+    schema=pa.schema(
+        _partition("dataset", "day")
+        + _columns(
+            delivery=pa.string(),
+            row_number=pa.int64(),
+            rules=pa.list_(pa.string()),
+            columns=pa.list_(pa.string()),
+            contract_version=pa.string(),
+            row_json=pa.string(),
+        ),
+    ),
+    keys=("dataset", "day"),
+    sort_by=("delivery", "row_number"),
+)
+
+DELIVERIES = TableLayout(
+    name="deliveries",
+    schema=pa.schema(
+        _partition("dataset", "day")
+        + _columns(
+            delivery=pa.string(),
+            sha256=pa.string(),
+            bytes=pa.int64(),
+            state=pa.string(),
+            rows_in=pa.int64(),
+            accepted=pa.int64(),
+            quarantined=pa.int64(),
+            reason=pa.string(),
+            contract_version=pa.string(),
+            contract_hash=pa.string(),
+        ),
+    ),
+    keys=("dataset", "day"),
+    sort_by=("delivery", "sha256"),
+)
+
+METRIC_COLUMNS = pa.schema(
+    _columns(
+        model=pa.string(),
+        model_version=pa.string(),
+        role=pa.string(),
+        segment=pa.string(),
+        segment_value=pa.string(),
+        feature=pa.string(),
+        metric=pa.string(),
+        window=pa.string(),
+        window_start=pa.date32(),
+        window_end=pa.date32(),
+        as_of=UTC_MICROSECONDS,
+        value=pa.float64(),
+        lower=pa.float64(),
+        upper=pa.float64(),
+        n=pa.int64(),
+        unit=pa.string(),
+        verdict=pa.string(),
+        threshold=pa.float64(),
+        reason=pa.string(),
+        maturity=pa.string(),
+        label_coverage=pa.float64(),
+        baseline_id=pa.string(),
+        bound=pa.float64(),
+        noise=pa.float64(),
+        inputs=pa.string(),
+        run_id=pa.string(),
+        severity=pa.string(),
+    )
+    + _partition("day"),
+)
+
+METRICS = TableLayout(
+    name="metrics",
+    schema=pa.schema([*METRIC_COLUMNS, *_partition("as_of_key")]),
+    keys=("day", "as_of_key"),
+    sort_by=("model_version", "metric", "window", "window_start", "segment", "segment_value", "feature"),
+    volatile=("run_id",),
+)
+
+AUDIT = TableLayout(
+    name="audit",
+    schema=pa.schema(
+        _partition("day")
+        + _columns(
+            at=UTC_MICROSECONDS,
+            who=pa.string(),
+            action=pa.string(),
+            object=pa.string(),
+            details=pa.string(),
+        ),
+    ),
+    keys=("day",),
+    sort_by=("at", "who", "action", "object"),
+)
