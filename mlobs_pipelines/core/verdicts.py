@@ -105,7 +105,7 @@ def judge(
 
 
 def _nearest(estimate: Estimate, rule: Rule) -> Floats:
-    """The end of the interval, widened by the bound, that is nearest to passing; no interval: of the value."""
+    """The interval end (the value, where there is none) nearest to passing, widened by the bound."""
     upper_side = rule.fail_above is not None
     end = estimate.lower if upper_side else estimate.upper
     known = np.where(np.isfinite(end), end, estimate.value)

@@ -3,3 +3,18 @@
 A metric takes one summary (`mlobs_pipelines.core.summaries`), computes, and returns an `Estimate`. It does
 not know windows, thresholds or tables. Importing this package registers every metric.
 """
+
+from mlobs_pipelines.core.metrics import calibration, drift, label_lag, operations, quality, skew, volume
+from mlobs_pipelines.core.metrics.registry import METRICS, Metric
+
+__all__ = [
+    "METRICS",
+    "Metric",
+    "calibration",
+    "drift",
+    "label_lag",
+    "operations",
+    "quality",
+    "skew",
+    "volume",
+]

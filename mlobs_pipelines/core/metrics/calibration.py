@@ -1,0 +1,146 @@
+"""Calibration metrics over equal-width reliability bins: how often a score of 0.3 comes true.
+
+Every number comes from sums per bin, so nothing here depends on the order or the split of rows.
+"""
+
+from functools import cache
+
+import numpy as np
+
+from mlobs_pipelines.core.metrics.estimates import proportion, ratio
+from mlobs_pipelines.core.metrics.registry import metric
+from mlobs_pipelines.core.summaries import ScoreSummary
+from mlobs_pipelines.core.vocabulary import Estimate, Flags, Floats, Ints
+
+MIN_PER_BIN = 10
+_RESAMPLES = 200
+_SEED = 20130301
+
+
+def _bin_names(summary: ScoreSummary) -> list[str]:
+    return [f"bin{index:02d}" for index in range(summary.bin_n.shape[-1])]
+
+
+@metric("ece", ScoreSummary, family="calibration", direction=-1)
+def ece(summary: ScoreSummary) -> Estimate:
+    """Expected calibration error Σ (n_b / n) |mean score - mean label| (Naeini et al. 2015, eq. 3).
+
+    The 95 % interval is a basic bootstrap over the bins: it also takes off what chance adds to a sum of
+    absolute values, so a well calibrated model's interval reaches down to 0.
+    """
+    n = summary.bin_n.sum(axis=-1, keepdims=True)
+    return _gap_estimate(summary, np.broadcast_to(n, summary.bin_n.shape), np.add)
+
+
+@metric("mce", ScoreSummary, family="calibration", direction=-1)
+def mce(summary: ScoreSummary) -> Estimate:
+    """Maximum calibration error: the largest |mean score - mean label| of a bin; interval as for `ece`."""
+    return _gap_estimate(summary, summary.bin_n, np.maximum)
+
+
+def _gap_estimate(summary: ScoreSummary, scale: Ints, combine: np.ufunc) -> Estimate:
+    """Combine the bins' |Σ score - Σ label| / scale into one estimate; empty bins add nothing."""
+    gap = np.nan_to_num(ratio(summary.bin_score - summary.bin_positives, scale))
+    spread = np.nan_to_num(ratio(_gap_deviation(summary), scale))
+    n = np.asarray(summary.bin_n.sum(axis=-1))
+    value = np.where(n > 0, combine.reduce(np.abs(gap), axis=-1), np.nan)
+    low, high = np.quantile(_resample(gap, spread, combine), [0.025, 0.975], axis=-1)
+    lower = np.clip(2 * value - high, 0, value)
+    upper = np.clip(2 * value - low, value, 1)
+    need = MIN_PER_BIN * summary.bin_n.shape[-1]
+    return Estimate(value, n, lower, upper, sufficient=n >= need, need=f"at least {need:,} rows")
+
+
+def _gap_deviation(summary: ScoreSummary) -> Floats:
+    """Bootstrap standard deviation of each bin's Σ (score - label) when n rows are drawn again from n.
+
+    It is the square root of the diagonal of the multinomial bootstrap's covariance: Σ d² - (Σ d)² / n.
+    """
+    squares = summary.bin_score_sq - 2 * summary.bin_score_positives + summary.bin_positives
+    total = summary.bin_score - summary.bin_positives
+    mean = np.nan_to_num(ratio(total, summary.bin_n.sum(axis=-1, keepdims=True)))
+    return np.asarray(np.sqrt(np.maximum(squares - mean * total, 0)))
+
+
+@cache
+def _draws(bins: int) -> Floats:
+    """Fixed standard normal draws in mirrored pairs: a window's interval depends on its sums alone."""
+    half = np.random.default_rng(_SEED).standard_normal((bins, _RESAMPLES // 2))
+    return np.concatenate([half, -half], axis=-1)
+
+
+def _resample(gap: Floats, spread: Floats, combine: np.ufunc) -> Floats:
+    """Combined |gap| of every resample: (..., K) bins become (..., resamples)."""
+    draws = _draws(gap.shape[-1])
+    total = np.zeros((*gap.shape[:-1], draws.shape[-1]))
+    for index, draw in enumerate(draws):
+        again = gap[..., index, np.newaxis] + spread[..., index, np.newaxis] * draw
+        total = combine(total, np.abs(again))
+    return total
+
+
+@metric("brier_reliability", ScoreSummary, family="calibration", direction=-1)
+def brier_reliability(summary: ScoreSummary) -> Estimate:
+    """Murphy's reliability Σ n_b (mean score - mean label)² ÷ n; 0 is perfect.
+
+    Murphy (1973): Brier score = reliability - resolution + uncertainty (+ `brier_residual`).
+    """
+    gap = ratio(summary.bin_score - summary.bin_positives, summary.bin_n)
+    return _part(summary, _weighted(summary, gap**2))
+
+
+@metric("brier_resolution", ScoreSummary, family="calibration", direction=1)
+def brier_resolution(summary: ScoreSummary) -> Estimate:
+    """Murphy's resolution Σ n_b (mean label of the bin - base rate)² ÷ n; more is better."""
+    rate = ratio(summary.bin_positives, summary.bin_n)
+    return _part(summary, _weighted(summary, (rate - _base_rate(summary)[..., np.newaxis]) ** 2))
+
+
+@metric("brier_uncertainty", ScoreSummary, family="calibration")
+def brier_uncertainty(summary: ScoreSummary) -> Estimate:
+    """Murphy's uncertainty: base rate x (1 - base rate), which no model can change."""
+    rate = _base_rate(summary)
+    return _part(summary, rate * (1 - rate))
+
+
+@metric("brier_residual", ScoreSummary, family="calibration")
+def brier_residual(summary: ScoreSummary) -> Estimate:
+    """What bins hide from Murphy's parts: variance of the scores inside bins - 2 x covariance with the label.
+
+    Stephenson, Coelho and Jolliffe (2008), eq. 12. It closes the identity with the exact Brier score.
+    """
+    mean = np.nan_to_num(ratio(summary.bin_score, summary.bin_n))
+    variance = summary.bin_score_sq - mean * summary.bin_score
+    covariance = summary.bin_score_positives - mean * summary.bin_positives
+    inside = np.sum(variance - 2 * covariance, axis=-1)
+    return _part(summary, ratio(inside, summary.bin_n.sum(axis=-1)))
+
+
+def _base_rate(summary: ScoreSummary) -> Floats:
+    return ratio(summary.bin_positives.sum(axis=-1), summary.bin_n.sum(axis=-1))
+
+
+def _weighted(summary: ScoreSummary, values: Floats) -> Floats:
+    """Mean of a bin quantity over the rows; empty bins have no weight."""
+    used: Flags = summary.bin_n > 0
+    total = np.sum(summary.bin_n * np.where(used, values, 0), axis=-1)
+    return ratio(total, summary.bin_n.sum(axis=-1))
+
+
+def _part(summary: ScoreSummary, value: Floats) -> Estimate:
+    """A part of the Brier score under the minimum-sample rule of calibration."""
+    n = np.asarray(summary.bin_n.sum(axis=-1))
+    need = MIN_PER_BIN * summary.bin_n.shape[-1]
+    return Estimate(value, n, sufficient=n >= need, need=f"at least {need:,} rows")
+
+
+@metric("reliability_score", ScoreSummary, family="calibration", labels=_bin_names)
+def reliability_score(summary: ScoreSummary) -> Estimate:
+    """Mean score per reliability bin; NaN for an empty bin. The x axis of the reliability curve."""
+    return Estimate(ratio(summary.bin_score, summary.bin_n), summary.bin_n)
+
+
+@metric("reliability_observed", ScoreSummary, family="calibration", labels=_bin_names)
+def reliability_observed(summary: ScoreSummary) -> Estimate:
+    """Positives ÷ labelled rows per reliability bin, with Wilson's interval: the y axis of the curve."""
+    return proportion(summary.bin_positives, summary.bin_n)

@@ -1,0 +1,129 @@
+"""Label metrics: how many labels have come, how many are overdue, and how long they take.
+
+Lags of labels still awaited are censored, so every lag figure is Kaplan-Meier; medians over the labels that
+happen to have arrived are not computed anywhere.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from mlobs_pipelines.core.metrics.estimates import Z95, proportion, quantile_need, ratio
+from mlobs_pipelines.core.metrics.registry import metric
+from mlobs_pipelines.core.summaries import LabelSummary
+from mlobs_pipelines.core.vocabulary import Estimate, Flags, Floats, Ints
+
+CURVE_LAGS_H = (1, 2, 4, 8, 12, 24, 48, 72, 168, 336)
+
+
+def kaplan_meier(arrived: Ints, pending: Ints) -> tuple[Floats, Floats]:
+    """Share of labels that arrive within each whole lag unit, with its standard error.
+
+    Kaplan and Meier (1958); standard error by Greenwood (1926). An arrival with a lag in (i-1, i] units comes
+    before a censoring at an age in [i, i+1) units, which in turn is not at risk of a lag in (i, i+1].
+
+    Parameters
+    ----------
+    arrived, pending : (..., L)
+        Arrived labels by lag unit and awaited labels by age unit; see `LabelSummary`.
+
+    Returns
+    -------
+    share, error : (..., L) float64
+        NaN from the unit on where nothing is left at risk, unless everything has arrived.
+    """
+    at_risk = np.flip(np.cumsum(np.flip(arrived + pending, -1), axis=-1), -1)
+    hazard = np.nan_to_num(ratio(arrived, at_risk))
+    waiting = np.cumprod(1 - hazard, axis=-1)
+    greenwood = np.nan_to_num(ratio(hazard, at_risk - arrived))
+    error = waiting * np.sqrt(np.cumsum(greenwood, axis=-1))
+    known = (at_risk > 0) | ((waiting == 0) & (arrived.sum(axis=-1, keepdims=True) > 0))
+    return np.where(known, 1 - waiting, np.nan), np.where(known, error, np.nan)
+
+
+def _curve(summary: LabelSummary) -> tuple[Floats, Floats, Floats]:
+    """Arrival share by whole unit with its 95 % ends, without the last unit, which holds all lags beyond."""
+    share, error = kaplan_meier(summary.arrived, summary.pending)
+    ends = np.clip(share - Z95 * error, 0, 1), np.clip(share + Z95 * error, 0, 1)
+    lower, upper = np.fmin(ends[0], share), np.fmax(ends[1], share)
+    return share[..., :-1], lower[..., :-1], upper[..., :-1]
+
+
+def crossing(share: Floats, level: float) -> Floats:
+    """Lag, in units, at which a rising curve reaches `level`; NaN where it does not.
+
+    Parameters
+    ----------
+    share : (..., L)
+        Share at whole lags 0 … L-1; between two of them the curve is taken as straight.
+    """
+    reached = share >= level - 1e-12
+    index = np.argmax(reached, axis=-1)
+    right, left = (_entry(share, at) for at in (index, np.maximum(index - 1, 0)))
+    part = np.clip(np.nan_to_num(ratio(level - left, right - left), nan=1), 0, 1)
+    value = np.where(index > 0, index - 1 + part, 0.0)
+    return np.where(reached.any(axis=-1), value, np.nan)
+
+
+def _entry(curve: Floats, index: Ints) -> Floats:
+    return np.asarray(np.take_along_axis(curve, index[..., np.newaxis], axis=-1)[..., 0])
+
+
+def _quantile(name: str, level: float) -> Callable[[LabelSummary], Estimate]:
+    """Register one lag quantile; its interval: where the curve's ends cross (Brookmeyer, Crowley 1982)."""
+    need = quantile_need(level)
+
+    @metric(name, LabelSummary, family="label_lag", unit="h", direction=-1)
+    def label_lag(summary: LabelSummary) -> Estimate:
+        share, below, above = _curve(summary)
+        n = np.asarray(summary.predictions)
+        value, lower, upper = (crossing(curve, level) * summary.unit_h for curve in (share, above, below))
+        lower = np.where(np.isfinite(value), lower, np.nan)
+        bound = np.where(value > 0, summary.unit_h, 0.0)
+        sufficient: Flags = n >= need
+        return Estimate(value, n, lower, upper, bound, sufficient=sufficient, need=f"at least {need:,} rows")
+
+    return label_lag
+
+
+label_lag_p50 = _quantile("label_lag_p50", 0.50)
+label_lag_p90 = _quantile("label_lag_p90", 0.90)
+label_lag_p95 = _quantile("label_lag_p95", 0.95)
+label_lag_p99 = _quantile("label_lag_p99", 0.99)
+
+
+@metric("label_coverage", LabelSummary, family="label_lag", direction=1)
+def label_coverage(summary: LabelSummary) -> Estimate:
+    """Labelled within the label horizon ÷ predictions at least that old; NaN while none is."""
+    return proportion(summary.mature_labelled[..., -1], summary.mature[..., -1])
+
+
+@metric("label_backlog", LabelSummary, family="label_lag", unit="rows", direction=-1)
+def label_backlog(summary: LabelSummary) -> Estimate:
+    """Predictions older than the label horizon that still have no label."""
+    return Estimate(np.asarray(summary.overdue, np.float64), np.asarray(summary.predictions))
+
+
+@metric("overdue_share", LabelSummary, family="label_lag", direction=-1)
+def overdue_share(summary: LabelSummary) -> Estimate:
+    """Label backlog ÷ predictions older than the label horizon; NaN while none is."""
+    return proportion(summary.overdue, summary.aged)
+
+
+def _lag_names(_summary: LabelSummary) -> list[str]:
+    return [f"{lag}h" for lag in CURVE_LAGS_H]
+
+
+@metric("label_lag_cdf", LabelSummary, family="label_lag", labels=_lag_names)
+def label_lag_cdf(summary: LabelSummary) -> Estimate:
+    """Share of labels that arrive within each lag of `CURVE_LAGS_H`, Kaplan-Meier with Greenwood's interval.
+
+    NaN beyond the oldest age seen, and at lags that are not whole units of the summary.
+    """
+    curves = _curve(summary)
+    units = np.asarray(CURVE_LAGS_H) / summary.unit_h
+    index = np.minimum(np.rint(units).astype(np.int64), curves[0].shape[-1] - 1)
+    known = np.isclose(units, index, rtol=0, atol=1e-9)
+    value, lower, upper = (np.where(known, curve[..., index], np.nan) for curve in curves)
+    n = np.broadcast_to(np.asarray(summary.predictions)[..., np.newaxis], value.shape)
+    return Estimate(value, n, lower, upper)

@@ -1,0 +1,35 @@
+"""Skew metrics: feature values as served against the same values recomputed point-in-time, row by row."""
+
+from mlobs_pipelines.core.metrics.estimates import MIN_PROPORTION, NEED_PROPORTION, proportion, ratio
+from mlobs_pipelines.core.metrics.registry import metric
+from mlobs_pipelines.core.summaries import SkewSummary
+from mlobs_pipelines.core.vocabulary import Estimate
+
+
+@metric("skew_mismatch_share", SkewSummary, family="skew", direction=-1)
+def skew_mismatch_share(summary: SkewSummary) -> Estimate:
+    """Rows with two different values ÷ rows with at least one."""
+    return proportion(summary.mismatched, summary.pairs)
+
+
+@metric("skew_missing_share", SkewSummary, family="skew", direction=-1)
+def skew_missing_share(summary: SkewSummary) -> Estimate:
+    """Rows whose value serving did not have although it was known ÷ rows with at least one value."""
+    return proportion(summary.missing, summary.pairs)
+
+
+@metric("skew_extra_share", SkewSummary, family="skew", direction=-1)
+def skew_extra_share(summary: SkewSummary) -> Estimate:
+    """Rows served with a value that was not known at the time ÷ rows with at least one value."""
+    return proportion(summary.extra, summary.pairs)
+
+
+@metric("skew_smape", SkewSummary, family="skew", direction=-1)
+def skew_smape(summary: SkewSummary) -> Estimate:
+    """Σ|a - b| ÷ Σ(|a| + |b|) over rows with both values: 0 to 1.
+
+    NaN for categories, and where every value on both sides is zero.
+    """
+    both = summary.pairs - summary.missing - summary.extra
+    value = ratio(summary.absolute_delta, summary.absolute_sum)
+    return Estimate(value, both, sufficient=both >= MIN_PROPORTION, need=NEED_PROPORTION)
