@@ -1,12 +1,22 @@
 """The way in: one folder of `data_contracts/` becomes one `ModelSpec`, or one error that names every problem.
 
-What the documents may say is decided in `monitor`, `odcs_reader` and `crosscheck`.
+What the documents may say is decided in `monitor`, `odcs_checks` and `crosscheck`.
 """
 
+import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 
+from mlobs_pipelines.contracts.crosscheck import Read, cross_problems
+from mlobs_pipelines.contracts.documents import Document, read_document
 from mlobs_pipelines.contracts.monitor import Monitor
-from mlobs_pipelines.contracts.odcs import Contract
+from mlobs_pipelines.contracts.monitor_reader import check_metrics, read_monitor
+from mlobs_pipelines.contracts.odcs import DATASETS, Contract, Dataset, Table
+from mlobs_pipelines.contracts.odcs_reader import read_contract
+from mlobs_pipelines.contracts.problems import ContractError, Problem
+
+MONITOR_FILE = "monitor.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +43,126 @@ class ModelSpec:
     def model(self) -> str:
         """Name of the model."""
         return self.monitor.model
+
+    def contract(self, dataset: Dataset) -> Contract:
+        """Return the contract of one dataset."""
+        return {"predictions": self.predictions, "features": self.features, "labels": self.labels}[dataset]
+
+    def table(self, dataset: Dataset, view: str = "") -> Table:
+        """Return the table of predictions or labels, or of one feature view."""
+        return self.contract(dataset).table(view or dataset)
+
+
+def check_folder(folder: Path, metrics: Collection[str] | None = None) -> list[Problem]:
+    """Return everything that is wrong with one model's folder, by file and line.
+
+    Parameters
+    ----------
+    folder
+        `data_contracts/<model>`.
+    metrics
+        Names of the metrics that objectives may judge; None leaves them unchecked.
+    """
+    return _read(folder, metrics)[1]
+
+
+def load_model(folder: Path, metrics: Collection[str] | None = None) -> ModelSpec:
+    """Return what is declared about one model.
+
+    Parameters
+    ----------
+    folder
+        `data_contracts/<model>`.
+    metrics
+        Names of the metrics that objectives may judge; None leaves them unchecked.
+
+    Raises
+    ------
+    ContractError
+        If anything is wrong; names every problem by file and line.
+    """
+    read, problems = _read(folder, metrics)
+    if problems or read.monitor is None:
+        raise ContractError(problems)
+    return ModelSpec(monitor=read.monitor, hash=_hash(read.documents), **_by_name(read.contracts))
+
+
+def load_models(root: Path, metrics: Collection[str] | None = None) -> dict[str, ModelSpec]:
+    """Return what is declared about every model under `data_contracts/`, by name.
+
+    Raises
+    ------
+    ContractError
+        If anything is wrong in any folder; names every problem of all of them.
+    """
+    if not root.is_dir():
+        raise ContractError(
+            [Problem(str(root), 0, "", "no such folder", "name the folder of data contracts")]
+        )
+    folders = [folder for folder in sorted(root.iterdir()) if folder.is_dir() and folder.name[0] not in "._"]
+    problems = [problem for folder in folders for problem in check_folder(folder, metrics)]
+    if problems:
+        raise ContractError(problems)
+    return {folder.name: load_model(folder, metrics) for folder in folders}
+
+
+def _read(folder: Path, metrics: Collection[str] | None) -> tuple[Read, list[Problem]]:
+    problems = _strangers(folder)
+    documents: dict[str, Document] = {}
+    for stem, file in {"monitor": MONITOR_FILE, **{name: f"{name}.odcs.yaml" for name in DATASETS}}.items():
+        document, found = read_document(folder / file)
+        problems += found
+        if document is not None:
+            documents[stem] = document
+    monitor, found = _monitor(folder, documents, metrics)
+    contracts, more = _contracts(documents)
+    read = Read(monitor, contracts, documents)
+    return read, sorted({*problems, *found, *more, *cross_problems(read)})
+
+
+def _strangers(folder: Path) -> list[Problem]:
+    """Return documents that nothing would read, such as a contract under a mistyped name."""
+    if not folder.is_dir():
+        return [Problem(str(folder), 0, "", "no such folder", "name a folder of data_contracts")]
+    known = {MONITOR_FILE, *(f"{dataset}.odcs.yaml" for dataset in DATASETS)}
+    files = [file for file in folder.iterdir() if file.suffix in (".yaml", ".yml") and file.name not in known]
+    said, valid = "nothing reads this document", f"valid names: {', '.join(sorted(known))}"
+    return [Problem(str(file), 0, "", said, valid) for file in files]
+
+
+def _monitor(
+    folder: Path, documents: dict[str, Document], metrics: Collection[str] | None
+) -> tuple[Monitor | None, list[Problem]]:
+    document = documents.get("monitor")
+    if document is None:
+        return None, []
+    monitor, problems = read_monitor(document)
+    if monitor is None:
+        return None, problems
+    if monitor.model != folder.resolve().name:
+        said = f"the model is {monitor.model!r} and its folder {folder.resolve().name!r}"
+        problems.append(document.problem(("model",), said, "give both one name"))
+    if metrics is not None:
+        problems += check_metrics(monitor, metrics, document)
+    return monitor, problems
+
+
+def _contracts(documents: dict[str, Document]) -> tuple[dict[Dataset, Contract], list[Problem]]:
+    contracts: dict[Dataset, Contract] = {}
+    problems: list[Problem] = []
+    for dataset in DATASETS:
+        if dataset in documents:
+            contract, found = read_contract(documents[dataset], dataset)
+            problems += found
+            if contract is not None:
+                contracts[dataset] = contract
+    return contracts, problems
+
+
+def _by_name(contracts: dict[Dataset, Contract]) -> dict[str, Contract]:
+    return {str(dataset): contract for dataset, contract in contracts.items()}
+
+
+def _hash(documents: dict[str, Document]) -> str:
+    lines = (f"{name} {document.hash}\n" for name, document in sorted(documents.items()))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

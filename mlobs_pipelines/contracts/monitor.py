@@ -6,7 +6,8 @@ contracts beside it is `crosscheck`.
 
 import re
 from collections import Counter
-from datetime import date, timedelta
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
 from typing import Annotated, Literal, Self
 from zoneinfo import available_timezones
 
@@ -27,6 +28,7 @@ from mlobs_pipelines.contracts.problems import suggestion
 from mlobs_pipelines.core.vocabulary import Window
 
 Role = Literal["champion", "shadow", "canary"]
+_INSTANT = "an instant with its zone, as in 2014-02-01T00:00:00Z"
 _OWNER = re.compile(r"team:.+|[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
@@ -34,6 +36,22 @@ def _number(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("not a number; write it without quotes")  # noqa: TRY004 - pydantic reports ValueError
     return value
+
+
+def _day(value: object) -> object:
+    return value if isinstance(value, date) else _iso(value, date.fromisoformat, "a day, as in 2013-03-01")
+
+
+def _instant(value: object) -> object:
+    return value if isinstance(value, datetime) else _iso(value, datetime.fromisoformat, _INSTANT)
+
+
+def _iso(value: object, parse: Callable[[str], object], wanted: str) -> object:
+    """Parse ISO text only: pydantic would take a number for seconds since 1970."""
+    try:
+        return parse(value) if isinstance(value, str) else parse("")
+    except ValueError:
+        raise ValueError(f"{value!r} is no ISO 8601 time; write {wanted}") from None
 
 
 def _owner(value: str) -> str:
@@ -61,6 +79,8 @@ VersionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 Share = Annotated[Number, Field(gt=0, lt=1)]
+Day = Annotated[date, BeforeValidator(_day)]
+Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
 Owner = Annotated[str, AfterValidator(_owner)]
 Columns = Annotated[tuple[ColumnName, ...], AfterValidator(_distinct)]
 Template = Annotated[str, StringConstraints(pattern=r"^[^{}]*(\{landing\}[^{}]*)?$", min_length=1)]
@@ -258,9 +278,9 @@ class Monitor(Section):
     task: Literal["binary"]
     owners: Annotated[tuple[Owner, ...], Field(min_length=1)]
     runbook: Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]
-    start_date: date
-    end_date: date | None = None
-    replay_as_of: AwareDatetime | None = None
+    start_date: Day
+    end_date: Day | None = None
+    replay_as_of: Instant | None = None
     good_status: Annotated[tuple[Text, ...], Field(min_length=1)] = ("ok",)
     entities: Columns = ()
     segments: Columns = ()

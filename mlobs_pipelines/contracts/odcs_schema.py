@@ -1,0 +1,107 @@
+"""Whether a document conforms to the Open Data Contract Standard, by the JSON Schema that the standard ships.
+
+Which parts of the standard this version enforces is not asked here: that is `odcs_keys` and `odcs_checks`.
+"""
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jsonschema import Draft201909Validator
+from jsonschema.exceptions import ValidationError
+
+from mlobs_pipelines.contracts.documents import Document
+from mlobs_pipelines.contracts.problems import KeyPath, Problem, listed, suggestion
+
+_KEYS = ("additionalProperties", "unevaluatedProperties")
+_WORDS = {
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a mapping",
+    "null": "nothing",
+}
+
+
+def schema_problems(document: Document) -> list[Problem]:
+    """Return where the document breaks the standard; keys it does not know are left to `odcs_keys`."""
+    errors = (leaf for error in _validator().iter_errors(document.data) for leaf in _leaves(error))
+    return [problem for error in errors if error.validator not in _KEYS for problem in _said(document, error)]
+
+
+def stray_keys(document: Document) -> list[tuple[KeyPath, Problem]]:
+    """Return the places where the standard sees a key it does not know, each with its problem."""
+    errors = (leaf for error in _validator().iter_errors(document.data) for leaf in _leaves(error))
+    return [
+        (tuple(error.absolute_path), problem)
+        for error in errors
+        if error.validator in _KEYS
+        for problem in _unknown(document, error)
+    ]
+
+
+@cache
+def _validator() -> Any:
+    text = files("open_data_contract_standard").joinpath("schema.json").read_text(encoding="utf-8")
+    return Draft201909Validator(json.loads(text))
+
+
+def _leaves(error: ValidationError) -> Iterator[ValidationError]:
+    """Return the error itself, or the errors of the one alternative that was meant."""
+    meant = [leaf for leaf in error.context or () if len(leaf.path) > 0]
+    if error.validator in ("oneOf", "anyOf") and meant:
+        for leaf in meant:
+            yield from _leaves(leaf)
+    else:
+        yield error
+
+
+def _said(document: Document, error: ValidationError) -> Iterator[Problem]:
+    path = tuple(error.absolute_path)
+    if error.validator == "required":
+        for name in error.validator_value:
+            if name not in error.instance:
+                yield document.problem((*path, name), "the key is missing", f"the standard asks for {name}")
+    elif error.validator == "oneOf" and "mustBe" in str(error.validator_value):
+        yield document.problem(path, "a rule needs one operator", "write one, such as mustBe: 0")
+    else:
+        yield document.problem(path, *_wrong(error))
+
+
+def _wrong(error: ValidationError) -> tuple[str, str]:
+    if error.validator == "type":
+        kinds = [error.validator_value] if isinstance(error.validator_value, str) else error.validator_value
+        wanted = " or ".join(_WORDS.get(kind, kind) for kind in kinds)
+        quoted = "write it in quotes" if kinds == ["string"] else ""
+        return f"{_shown(error.instance)} is not {wanted}", quoted
+    if error.validator == "enum":
+        return f"{_shown(error.instance)} is not a valid value", suggestion(
+            error.instance, error.validator_value
+        )
+    if error.validator == "pattern":
+        return f"{_shown(error.instance)} has a form that is not allowed", f"pattern: {error.validator_value}"
+    return error.message, ""
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    return "nothing" if value is None else repr(value)
+
+
+def _unknown(document: Document, error: ValidationError) -> Iterator[Problem]:
+    path = tuple(error.absolute_path)
+    known = set(error.schema.get("properties", ()))
+    names = [name for name in error.instance if name not in known]
+    if error.validator == "unevaluatedProperties":
+        said = f"one of these keys is not valid here: {listed(names)}"
+        yield document.problem(path, said, "see the Open Data Contract Standard")
+        return
+    for name in names:
+        yield document.problem((*path, name), "unknown key", suggestion(name, known))
