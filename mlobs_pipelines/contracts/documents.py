@@ -128,7 +128,8 @@ class _Walk:
         self.seen += 1
         self.lines.setdefault(path, node.start_mark.line + 1)
         if id(node) in self.open_nodes or self.seen > _MOST_NODES:
-            return self.refuse(node, path, "an alias repeats the document endlessly", "write the value out")
+            self.refuse(node, path, "an alias repeats the document endlessly", "write the value out")
+            return None
         self.open_nodes.add(id(node))
         try:
             return self.plain(node, path)
@@ -173,7 +174,8 @@ class _Walk:
             return {"true": True, "false": False}.get(node.value.lower(), node.value)
         if node.tag in _NUMBERS:
             return self.number(node, path)
-        return self.refuse(node, path, f"the tag {node.tag} is not plain data", "remove the tag")
+        self.refuse(node, path, f"the tag {node.tag} is not plain data", "remove the tag")
+        return None
 
     def number(self, node: yaml.Node, path: KeyPath) -> object:
         if ":" in node.value:  # 12:30 is a time to a person and 750 to YAML 1.1
@@ -183,7 +185,8 @@ class _Walk:
         except ValueError:
             return node.value
         if not math.isfinite(number):
-            return self.refuse(node, path, "a number that is not finite", "leave the key out for no limit")
+            self.refuse(node, path, "a number that is not finite", "leave the key out for no limit")
+            return None
         return number
 
     def refuse(self, node: yaml.Node, path: KeyPath, message: str, valid: str) -> None:

@@ -16,7 +16,7 @@ from mlobs_pipelines.contracts.odcs import DATASETS, Contract, Dataset, Table
 from mlobs_pipelines.contracts.odcs_reader import read_contract
 from mlobs_pipelines.contracts.problems import ContractError, Problem
 
-MONITOR_FILE = "monitor.yaml"
+_FILES: dict[str, str] = {"monitor": "monitor.yaml"} | {name: f"{name}.odcs.yaml" for name in DATASETS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +81,7 @@ def load_model(folder: Path, metrics: Collection[str] | None = None) -> ModelSpe
     ContractError
         If anything is wrong; names every problem by file and line.
     """
-    read, problems = _read(folder, metrics)
-    if problems or read.monitor is None:
-        raise ContractError(problems)
-    return ModelSpec(monitor=read.monitor, hash=_hash(read.documents), **_by_name(read.contracts))
+    return _spec(*_read(folder, metrics))
 
 
 def load_models(root: Path, metrics: Collection[str] | None = None) -> dict[str, ModelSpec]:
@@ -100,16 +97,30 @@ def load_models(root: Path, metrics: Collection[str] | None = None) -> dict[str,
             [Problem(str(root), 0, "", "no such folder", "name the folder of data contracts")]
         )
     folders = [folder for folder in sorted(root.iterdir()) if folder.is_dir() and folder.name[0] not in "._"]
-    problems = [problem for folder in folders for problem in check_folder(folder, metrics)]
+    found = {folder.name: _read(folder, metrics) for folder in folders}
+    problems = [problem for _, wrong in found.values() for problem in wrong]
     if problems:
         raise ContractError(problems)
-    return {folder.name: load_model(folder, metrics) for folder in folders}
+    return {name: _spec(read, wrong) for name, (read, wrong) in found.items()}
+
+
+def _spec(read: Read, problems: list[Problem]) -> ModelSpec:
+    if problems or read.monitor is None:
+        raise ContractError(problems)
+    contracts = read.contracts
+    return ModelSpec(
+        monitor=read.monitor,
+        predictions=contracts["predictions"],
+        features=contracts["features"],
+        labels=contracts["labels"],
+        hash=_hash(read.documents),
+    )
 
 
 def _read(folder: Path, metrics: Collection[str] | None) -> tuple[Read, list[Problem]]:
     problems = _strangers(folder)
     documents: dict[str, Document] = {}
-    for stem, file in {"monitor": MONITOR_FILE, **{name: f"{name}.odcs.yaml" for name in DATASETS}}.items():
+    for stem, file in _FILES.items():
         document, found = read_document(folder / file)
         problems += found
         if document is not None:
@@ -124,9 +135,9 @@ def _strangers(folder: Path) -> list[Problem]:
     """Return documents that nothing would read, such as a contract under a mistyped name."""
     if not folder.is_dir():
         return [Problem(str(folder), 0, "", "no such folder", "name a folder of data_contracts")]
-    known = {MONITOR_FILE, *(f"{dataset}.odcs.yaml" for dataset in DATASETS)}
+    known = sorted(_FILES.values())
     files = [file for file in folder.iterdir() if file.suffix in (".yaml", ".yml") and file.name not in known]
-    said, valid = "nothing reads this document", f"valid names: {', '.join(sorted(known))}"
+    said, valid = "nothing reads this document", f"valid names: {', '.join(known)}"
     return [Problem(str(file), 0, "", said, valid) for file in files]
 
 
@@ -157,10 +168,6 @@ def _contracts(documents: dict[str, Document]) -> tuple[dict[Dataset, Contract],
             if contract is not None:
                 contracts[dataset] = contract
     return contracts, problems
-
-
-def _by_name(contracts: dict[Dataset, Contract]) -> dict[str, Contract]:
-    return {str(dataset): contract for dataset, contract in contracts.items()}
 
 
 def _hash(documents: dict[str, Document]) -> str:

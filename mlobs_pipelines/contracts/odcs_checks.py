@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from mlobs_pipelines.contracts.documents import Document
-from mlobs_pipelines.contracts.limits import parse_limit
+from mlobs_pipelines.contracts.limits import limits, parse_limit
 from mlobs_pipelines.contracts.odcs import Dataset, Kind
 from mlobs_pipelines.contracts.odcs_keys import items, key_problems
 from mlobs_pipelines.contracts.odcs_quality import quality_problems
@@ -35,6 +35,7 @@ _PHYSICAL = {
     Kind.TIMESTAMP: ("timestamp[us, utc]", "timestamp", "timestamptz", "timestamp with time zone"),
     Kind.DATE: ("date", "date32"),
 }
+_ENDS = {"minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"}
 _FORMATS = {Kind.INTEGER: "i64", Kind.NUMBER: "f64"}
 
 
@@ -229,16 +230,12 @@ def _types(document: Document, path: KeyPath, column: Mapping[str, Any], kind: K
 
 def _limits(document: Document, path: KeyPath, column: Mapping[str, Any], kind: Kind) -> Iterator[Problem]:
     options = column.get("logicalTypeOptions")
-    here, ends = (*path, "logicalTypeOptions"), []
     if not isinstance(options, dict):
         return
-    for key in ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "minLength", "maxLength"):
+    here = (*path, "logicalTypeOptions")
+    for key in _ENDS & options.keys():
         try:
-            ends += (
-                [options[key] if "Length" in key else parse_limit(options[key], kind)]
-                if key in options
-                else []
-            )
+            parse_limit(options[key], kind)
         except ValueError as error:
             yield document.problem((*here, key), str(error), f"write a {kind}")
             return
@@ -247,8 +244,16 @@ def _limits(document: Document, path: KeyPath, column: Mapping[str, Any], kind: 
             said = "an inclusive and an exclusive limit"
             yield document.problem((*here, f"exclusiveM{ending}"), said, "keep one")
             return
-    if len(ends) == 2 and ends[0] > ends[1]:
+    low, high = _ends(options, kind)
+    if low is not None and high is not None and low > high:
         yield document.problem(here, "the lower limit is above the upper one", "swap or mend them")
+
+
+def _ends(options: Mapping[str, Any], kind: Kind) -> tuple[Any, Any]:
+    """Return the ends of what a column allows: of its values or, for text, of its length."""
+    if kind is Kind.STRING:
+        return options.get("minLength"), options.get("maxLength")
+    return limits(options, kind)
 
 
 def _text_rules(

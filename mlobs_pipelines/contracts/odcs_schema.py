@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, cast
 
 from jsonschema import Draft201909Validator
 from jsonschema.exceptions import ValidationError
@@ -45,7 +45,7 @@ def stray_keys(document: Document) -> list[tuple[KeyPath, Problem]]:
 
 
 @cache
-def _validator() -> Any:
+def _validator() -> Draft201909Validator:
     text = files("open_data_contract_standard").joinpath("schema.json").read_text(encoding="utf-8")
     return Draft201909Validator(json.loads(text))
 
@@ -63,8 +63,8 @@ def _leaves(error: ValidationError) -> Iterator[ValidationError]:
 def _said(document: Document, error: ValidationError) -> Iterator[Problem]:
     path = tuple(error.absolute_path)
     if error.validator == "required":
-        for name in error.validator_value:
-            if name not in error.instance:
+        for name in cast("list[str]", error.validator_value):
+            if name not in cast("dict[str, Any]", error.instance):
                 yield document.problem((*path, name), "the key is missing", f"the standard asks for {name}")
     elif error.validator == "oneOf" and "mustBe" in str(error.validator_value):
         yield document.problem(path, "a rule needs one operator", "write one, such as mustBe: 0")
@@ -74,14 +74,14 @@ def _said(document: Document, error: ValidationError) -> Iterator[Problem]:
 
 def _wrong(error: ValidationError) -> tuple[str, str]:
     if error.validator == "type":
-        kinds = [error.validator_value] if isinstance(error.validator_value, str) else error.validator_value
+        said = cast("str | list[str]", error.validator_value)
+        kinds = [said] if isinstance(said, str) else said
         wanted = " or ".join(_WORDS.get(kind, kind) for kind in kinds)
         quoted = "write it in quotes" if kinds == ["string"] else ""
         return f"{_shown(error.instance)} is not {wanted}", quoted
     if error.validator == "enum":
-        return f"{_shown(error.instance)} is not a valid value", suggestion(
-            error.instance, error.validator_value
-        )
+        known = cast("list[str]", error.validator_value)
+        return f"{_shown(error.instance)} is not a valid value", suggestion(error.instance, known)
     if error.validator == "pattern":
         return f"{_shown(error.instance)} has a form that is not allowed", f"pattern: {error.validator_value}"
     return error.message, ""
@@ -97,8 +97,8 @@ def _shown(value: object) -> str:
 
 def _unknown(document: Document, error: ValidationError) -> Iterator[Problem]:
     path = tuple(error.absolute_path)
-    known = set(error.schema.get("properties", ()))
-    names = [name for name in error.instance if name not in known]
+    known = set(cast("dict[str, Any]", error.schema).get("properties", ()))
+    names = [name for name in cast("dict[str, Any]", error.instance) if name not in known]
     if error.validator == "unevaluatedProperties":
         said = f"one of these keys is not valid here: {listed(names)}"
         yield document.problem(path, said, "see the Open Data Contract Standard")
