@@ -74,6 +74,8 @@ class Trained:
 
     def score(self, rows: pl.DataFrame) -> pl.Series:
         """Probability that each flight is late, rounded to six digits."""
+        if rows.is_empty():  # before its first day a version is asked nothing, and scikit-learn refuses that
+            return pl.Series("score", [], dtype=pl.Float64)
         return _scores(self.estimator, encode(rows, self.categories))
 
     def facts(self) -> dict[str, object]:
