@@ -141,7 +141,7 @@ def _fixed(present: pa.Array) -> bytes:
 
 
 def _canonical_floats(values: NDArray[np.floating]) -> NDArray[np.floating]:
-    canonical = np.add(values, 0, dtype=values.dtype)
+    canonical: NDArray[np.floating] = values + values.dtype.type(0)
     canonical[np.isnan(canonical)] = np.nan
     return canonical
 

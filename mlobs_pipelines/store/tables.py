@@ -32,14 +32,14 @@ def _columns(**kinds: pa.DataType) -> list[pa.Field]:
     return [pa.field(name, kind) for name, kind in kinds.items()]
 
 
-def _partition(*names: str) -> list[pa.Field]:
+def _required(*names: str) -> list[pa.Field]:
     return [pa.field(name, pa.string(), nullable=False) for name in names]
 
 
 QUARANTINE = TableLayout(
     name="quarantine",
     schema=pa.schema(
-        _partition("dataset", "day")
+        _required("dataset", "day")
         + _columns(
             delivery=pa.string(),
             row_number=pa.int64(),
@@ -56,7 +56,7 @@ QUARANTINE = TableLayout(
 DELIVERIES = TableLayout(
     name="deliveries",
     schema=pa.schema(
-        _partition("dataset", "day")
+        _required("dataset", "day")
         + _columns(
             delivery=pa.string(),
             sha256=pa.string(),
@@ -75,18 +75,15 @@ DELIVERIES = TableLayout(
 )
 
 METRIC_COLUMNS = pa.schema(
-    _columns(
-        model=pa.string(),
-        model_version=pa.string(),
-        role=pa.string(),
-        segment=pa.string(),
-        segment_value=pa.string(),
-        feature=pa.string(),
-        metric=pa.string(),
-        window=pa.string(),
-        window_start=pa.date32(),
-        window_end=pa.date32(),
-        as_of=UTC_MICROSECONDS,
+    _required("model", "model_version")
+    + _columns(role=pa.string())
+    + _required("segment", "segment_value", "feature", "metric", "window")
+    + [
+        pa.field("window_start", pa.date32(), nullable=False),
+        pa.field("window_end", pa.date32(), nullable=False),
+        pa.field("as_of", UTC_MICROSECONDS, nullable=False),
+    ]
+    + _columns(
         value=pa.float64(),
         lower=pa.float64(),
         upper=pa.float64(),
@@ -104,12 +101,12 @@ METRIC_COLUMNS = pa.schema(
         run_id=pa.string(),
         severity=pa.string(),
     )
-    + _partition("day"),
+    + _required("day"),
 )
 
 METRICS = TableLayout(
     name="metrics",
-    schema=pa.schema([*METRIC_COLUMNS, *_partition("as_of_key")]),
+    schema=pa.schema([*METRIC_COLUMNS, *_required("as_of_key")]),
     keys=("day", "as_of_key"),
     sort_by=("model_version", "metric", "window", "window_start", "segment", "segment_value", "feature"),
     volatile=("run_id",),
@@ -118,7 +115,7 @@ METRICS = TableLayout(
 AUDIT = TableLayout(
     name="audit",
     schema=pa.schema(
-        _partition("day")
+        _required("day")
         + _columns(
             at=UTC_MICROSECONDS,
             who=pa.string(),

@@ -1,0 +1,198 @@
+"""The metric store: one long table of metric values, appended by day and as-of, read as of any instant.
+
+History is kept: a later look at a window adds rows under a later ``as_of``, and "latest" is a query. How a
+value is computed or judged is not known here.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mlobs_pipelines.store.lake import (
+    Between,
+    Key,
+    Lake,
+    LayoutMismatchError,
+    PartitionVersion,
+    TableLayout,
+    Where,
+)
+from mlobs_pipelines.store.layout import UTC_MICROSECONDS, conform
+from mlobs_pipelines.store.tables import METRIC_COLUMNS, METRICS, as_of_key
+
+_SERIES = ("model_version", "segment", "segment_value", "feature", "metric", "window", "window_start")
+_ORDER = ("model_version", "metric", "window", "window_start", "segment", "segment_value", "feature", "as_of")
+_VALUES = TableLayout(METRICS.name, METRIC_COLUMNS, keys=("day",))
+# DuckDB would read the partition columns as dates, and trip over files from before a column was added
+_SCAN = "read_parquet(?, hive_partitioning = true, hive_types_autocast = false, union_by_name = true)"
+
+
+@dataclass(frozen=True, slots=True)
+class MetricStore:
+    """Metric values of every model, kept in its lake.
+
+    Parameters
+    ----------
+    lake
+        Where the tables are.
+    threads, memory_limit
+        What a query may use, as DuckDB writes them.
+    spill_directory
+        Where a query that needs more memory puts the rest; "" lets it fail instead.
+    """
+
+    lake: Lake
+    threads: int = 2
+    memory_limit: str = "1GB"
+    spill_directory: str = ""
+
+    def write(
+        self,
+        model: str,
+        partitions: Sequence[tuple[date, datetime]],
+        compute: Callable[[], pa.Table] | pa.Table,
+        *,
+        commit: Mapping[str, str],
+    ) -> dict[Key, PartitionVersion]:
+        """Make the named days hold these values as of the named instants, in one commit.
+
+        Parameters
+        ----------
+        partitions
+            Last day of a window and ``as_of``; rows of others are refused, those without rows become empty.
+        compute
+            Rows with the columns of `METRIC_COLUMNS`, or a function that computes them anew on each attempt;
+            NaN is kept as null.
+        commit
+            Kept with the commit.
+
+        Raises
+        ------
+        LayoutMismatchError
+            If rows do not fit the columns, or hold two values of one series at one ``as_of``.
+        ValueError
+            For an ``as_of`` with a fraction of a second.
+        """
+        keys = [(day.isoformat(), as_of_key(as_of)) for day, as_of in partitions]
+        rows = compute if callable(compute) else lambda: compute
+        return self.lake.update(model, METRICS, keys, lambda: _keyed(rows()), commit=commit)
+
+    def query(  # noqa: PLR0913 - each filter is one optional keyword
+        self,
+        model: str,
+        *,
+        metrics: Collection[str] | None = None,
+        versions: Collection[str] | None = None,
+        windows: Collection[str] | None = None,
+        segments: Collection[str] | None = None,
+        features: Collection[str] | None = None,
+        first: date | None = None,
+        last: date | None = None,
+        as_of: datetime | None = None,
+        latest: bool = True,
+    ) -> pa.Table:
+        """Values that match every filter given, in one fixed order.
+
+        Parameters
+        ----------
+        metrics, versions, windows, segments, features
+            Names to keep, each filter on its own; ``""`` in `segments` means all rows, in `features` none.
+        first, last
+            Last days of the windows, both included.
+        as_of
+            Leaves out what was computed with knowledge of later instants.
+        latest
+            Keeps of each version, segment, feature, metric and window only the value with the greatest
+            ``as_of``; False keeps the history.
+
+        Returns
+        -------
+        pyarrow.Table
+            Columns of `METRIC_COLUMNS`; no rows where nothing matches or nothing was ever written.
+        """
+        wanted = {
+            "metric": metrics,
+            "model_version": versions,
+            "window": windows,
+            "segment": segments,
+            "feature": features,
+        }
+        given = {name: sorted(names) for name, names in wanted.items() if names is not None}
+        if not self.lake.exists(model, METRICS.name):
+            return METRIC_COLUMNS.empty_table()
+        return self._run(model, _where(first, last, as_of), given, latest=latest)
+
+    def _run(self, model: str, where: Where, given: Mapping[str, list[str]], *, latest: bool) -> pa.Table:
+        with closing(duckdb.connect(config=self._limits())) as connection:
+            source, parameters = self._source(connection, model, where)
+            statement = _statement(source, given, latest=latest)
+            found = connection.sql(statement, params=[*parameters, *given.values()])
+            return found.to_arrow_table().cast(METRIC_COLUMNS)
+
+    def _limits(self) -> dict[str, str | bool | int | float | list[str]]:
+        return {
+            "threads": self.threads,
+            "memory_limit": self.memory_limit,
+            "temp_directory": self.spill_directory,
+        }
+
+    def _source(
+        self, connection: duckdb.DuckDBPyConnection, model: str, where: Where
+    ) -> tuple[str, list[list[str]]]:
+        files = self.lake.files(model, METRICS.name, where=where) if self.lake.place.is_local else []
+        if files:  # three times as fast as through a dataset, which DuckDB needs for an object store
+            return _SCAN, [files]
+        connection.register("stored", self.lake.dataset(model, METRICS.name, where=where))
+        return "stored", []
+
+
+def _keyed(rows: pa.Table) -> pa.Table:
+    values = conform(rows, _VALUES)
+    _check_single(values)
+    for index, field in enumerate(values.schema):
+        if pa.types.is_floating(field.type):
+            values = values.set_column(index, field, _undefined_as_null(values.column(index)))
+    instants = values.column("as_of").unique().to_pylist()
+    coded = pc.index_in(values.column("as_of"), pa.array(instants, UTC_MICROSECONDS))
+    keys = pa.array([as_of_key(at) for at in instants], pa.string())
+    return values.append_column("as_of_key", keys.take(coded.combine_chunks()))
+
+
+def _check_single(values: pa.Table) -> None:
+    repeated = values.num_rows - values.group_by([*_SERIES, "as_of"]).aggregate([]).num_rows
+    if repeated:
+        raise LayoutMismatchError(
+            f"table {METRICS.name}: {repeated} values repeat another of the same {', '.join(_SERIES)} and as_of; "
+            "write one value for each",
+        )
+
+
+def _undefined_as_null(numbers: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.if_else(pc.is_nan(numbers), None, numbers)
+
+
+def _where(first: date | None, last: date | None, as_of: datetime | None) -> Where:
+    known = as_of_key(as_of.replace(microsecond=0)) if as_of else None
+    return {"day": Between(_iso(first), _iso(last)), "as_of_key": Between(None, known)}
+
+
+def _iso(day: date | None) -> str | None:
+    return day.isoformat() if day else None
+
+
+def _statement(source: str, given: Collection[str], *, latest: bool) -> str:
+    conditions = " AND ".join(f"{_named([name])} = ANY(?)" for name in given) or "true"
+    newest = f"QUALIFY row_number() OVER (PARTITION BY {_named(_SERIES)} ORDER BY as_of DESC) = 1"
+    return (
+        f"SELECT {_named(METRIC_COLUMNS.names)} FROM {source} WHERE {conditions} "  # noqa: S608 - our own names
+        f"{newest if latest else ''} ORDER BY {_named(_ORDER)}"
+    )
+
+
+def _named(columns: Collection[str]) -> str:
+    return ", ".join(f'"{column}"' for column in columns)
