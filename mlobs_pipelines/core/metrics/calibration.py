@@ -13,7 +13,7 @@ from mlobs_pipelines.core.summaries import ScoreSummary
 from mlobs_pipelines.core.vocabulary import Estimate, Flags, Floats, Ints
 
 MIN_PER_BIN = 10
-_RESAMPLES = 200
+_RESAMPLES = 1000
 _SEED = 20130301
 
 
@@ -23,10 +23,12 @@ def _bin_names(summary: ScoreSummary) -> list[str]:
 
 @metric("ece", ScoreSummary, family="calibration", direction=-1)
 def ece(summary: ScoreSummary) -> Estimate:
-    """Expected calibration error Σ (n_b / n) |mean score - mean label| (Naeini et al. 2015, eq. 3).
+    """Expected calibration error Σ (n_b / n) |mean score - mean label| (Naeini et al. 2015).
 
-    The 95 % interval is a basic bootstrap over the bins: it also takes off what chance adds to a sum of
-    absolute values, so a well calibrated model's interval reaches down to 0.
+    The 95 % interval is a bootstrap over the bins. Chance on average adds to a sum of absolute values, so
+    the lower end is the basic bootstrap's, which takes chance off, and the upper end the percentile's
+    (Davison and Hinkley 1997, chapter 5). The lower end is 0 wherever a perfectly calibrated model with the
+    same scores would show as much by chance (its 97.5 % point).
     """
     n = summary.bin_n.sum(axis=-1, keepdims=True)
     return _gap_estimate(summary, np.broadcast_to(n, summary.bin_n.shape), np.add)
@@ -44,11 +46,13 @@ def _gap_estimate(summary: ScoreSummary, scale: Ints, combine: np.ufunc) -> Esti
     spread = np.nan_to_num(ratio(_gap_deviation(summary), scale))
     n = np.asarray(summary.bin_n.sum(axis=-1))
     value = np.where(n > 0, combine.reduce(np.abs(gap), axis=-1), np.nan)
-    low, high = np.quantile(_resample(gap, spread, combine), [0.025, 0.975], axis=-1)
-    lower = np.clip(2 * value - high, 0, value)
-    upper = np.clip(2 * value - low, value, 1)
+    high = _upper_point(gap, spread, combine)
+    chance = np.nan_to_num(ratio(_chance_deviation(summary), scale))
+    by_chance = value <= _upper_point(np.zeros_like(gap), chance, combine)
+    lower = np.where(by_chance, 0 * value, np.clip(2 * value - high, 0, value))
     need = MIN_PER_BIN * summary.bin_n.shape[-1]
-    return Estimate(value, n, lower, upper, sufficient=n >= need, need=f"at least {need:,} rows")
+    enough = {"sufficient": n >= need, "need": f"at least {need:,} rows"}
+    return Estimate(value, n, lower, np.clip(high, value, 1), **enough)
 
 
 def _gap_deviation(summary: ScoreSummary) -> Floats:
@@ -62,21 +66,25 @@ def _gap_deviation(summary: ScoreSummary) -> Floats:
     return np.asarray(np.sqrt(np.maximum(squares - mean * total, 0)))
 
 
+def _chance_deviation(summary: ScoreSummary) -> Floats:
+    """Standard deviation of each bin's Σ (score - label) where every score is right: Σ s (1 - s)."""
+    return np.asarray(np.sqrt(np.maximum(summary.bin_score - summary.bin_score_sq, 0)))
+
+
 @cache
 def _draws(bins: int) -> Floats:
-    """Fixed standard normal draws in mirrored pairs: a window's interval depends on its sums alone."""
-    half = np.random.default_rng(_SEED).standard_normal((bins, _RESAMPLES // 2))
-    return np.concatenate([half, -half], axis=-1)
+    """Fixed standard normal draws: a window's interval depends on its sums alone."""
+    return np.random.default_rng(_SEED).standard_normal((bins, _RESAMPLES))
 
 
-def _resample(gap: Floats, spread: Floats, combine: np.ufunc) -> Floats:
-    """Combined |gap| of every resample: (..., K) bins become (..., resamples)."""
-    draws = _draws(gap.shape[-1])
-    total = np.zeros((*gap.shape[:-1], draws.shape[-1]))
-    for index, draw in enumerate(draws):
-        again = gap[..., index, np.newaxis] + spread[..., index, np.newaxis] * draw
-        total = combine(total, np.abs(again))
-    return total
+def _upper_point(gap: Floats, spread: Floats, combine: np.ufunc) -> Floats:
+    """97.5 % point of the combined |gap| over resamples of every bin: (..., K) bins become (...,)."""
+    total = np.zeros((*gap.shape[:-1], _RESAMPLES))
+    for index, draw in enumerate(_draws(gap.shape[-1])):
+        again = spread[..., index, np.newaxis] * draw
+        again += gap[..., index, np.newaxis]
+        combine(total, np.abs(again, out=again), out=total)
+    return np.asarray(np.quantile(total, 0.975, axis=-1))
 
 
 @metric("brier_reliability", ScoreSummary, family="calibration", direction=-1)
@@ -107,7 +115,7 @@ def brier_uncertainty(summary: ScoreSummary) -> Estimate:
 def brier_residual(summary: ScoreSummary) -> Estimate:
     """What bins hide from Murphy's parts: variance of the scores inside bins - 2 x covariance with the label.
 
-    Stephenson, Coelho and Jolliffe (2008), eq. 12. It closes the identity with the exact Brier score.
+    Stephenson, Coelho and Jolliffe (2008). It closes the identity with the exact Brier score.
     """
     mean = np.nan_to_num(ratio(summary.bin_score, summary.bin_n))
     variance = summary.bin_score_sq - mean * summary.bin_score

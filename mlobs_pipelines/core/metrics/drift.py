@@ -52,7 +52,7 @@ def _shares(bins: Ints) -> Floats:
 def psi_noise(n: Ints, m: int | Ints, bins: int) -> Floats:
     """The 99 % point of PSI between two samples of one distribution: χ²(B-1) x (1/n + 1/m).
 
-    Yurdakul and Naranjo (2020), section 3. NaN where either side has no rows.
+    Yurdakul and Naranjo (2020). NaN where either side has no rows.
     """
     from scipy.special import chdtri  # noqa: PLC0415 - costs more to import than the rest of core
 

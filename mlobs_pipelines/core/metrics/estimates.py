@@ -28,7 +28,7 @@ def ratio(numerator: Any, denominator: Any) -> Floats:  # noqa: ANN401 - arrays 
 
 
 def wilson(hits: Any, n: Any) -> tuple[Floats, Floats]:  # noqa: ANN401 - arrays or scalars
-    """Wilson's 95 % score interval of a proportion (Wilson 1927; Brown, Cai and DasGupta 2001, eq. 4).
+    """Wilson's 95 % score interval of a proportion (Wilson 1927; Brown, Cai and DasGupta 2001).
 
     Parameters
     ----------

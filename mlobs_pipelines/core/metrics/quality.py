@@ -38,8 +38,8 @@ def mean_score(summary: ScoreSummary) -> Estimate:
 def auc(summary: ScoreSummary) -> Estimate:
     """Area under the ROC curve: P(score of a positive > of a negative), ties ½.
 
-    Mann-Whitney over score cells; a 95 % interval by DeLong, DeLong and Clarke-Pearson (1988), eq. 5-7, on
-    the same cells. The bound ½ Σ p n / (P N) is what ties inside cells may hide.
+    Mann-Whitney over score cells; a 95 % interval by DeLong, DeLong and Clarke-Pearson (1988) on the
+    same cells. The bound ½ Σ p n / (P N) is what ties inside cells may hide.
     """
     area, variance, bound = delong(summary.positives, summary.negatives)
     half = Z95 * np.sqrt(variance)

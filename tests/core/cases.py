@@ -1,0 +1,185 @@
+"""Random rows per summary class and the plain way to summarise them, for the metric properties."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from mlobs_pipelines.core.summaries import (
+    FeatureSummary,
+    LabelSummary,
+    OperationSummary,
+    ScoreSummary,
+    SkewSummary,
+)
+
+RELIABILITY_BINS = 15
+SCORE_CELLS = 64
+FEATURE_EDGES = np.linspace(-4, 4, 33)
+ZERO = int(np.searchsorted(FEATURE_EDGES, 0.0)) + 1
+LATENCY_EDGES = np.geomspace(1, 10_000, 81)
+LAG_CELLS = 24 * 15
+HORIZONS_H = np.array([24.0, 72.0, 168.0])
+
+
+@dataclass(frozen=True)
+class Case:
+    """How to draw rows, as one structured column per name, and to summarise them."""
+
+    draw: Callable
+    summarise: Callable
+
+
+def count(codes, width):
+    """Rows per code."""
+    return np.bincount(codes.astype(np.int64), minlength=width).astype(np.int64)
+
+
+def stack(summaries):
+    """Put summaries side by side on a new leading axis."""
+    first = summaries[0]
+    values = {
+        item.name: getattr(first, item.name)
+        if item.name in first.FIXED
+        else np.stack([np.asarray(getattr(summary, item.name)) for summary in summaries])
+        for item in fields(first)
+    }
+    return type(first)(**values)
+
+
+def draw_feature(rng, n):
+    """Zero-inflated normal values with nulls (NaN) and infinite rows."""
+    values = rng.normal(rng.normal(), 1, n)
+    values[rng.random(n) < 0.3] = 0.0
+    values[rng.random(n) < 0.05] = np.nan
+    values[rng.random(n) < 0.02] = np.inf
+    return {"value": values}
+
+
+def feature_counts(values):
+    """Nulls, infinite rows, bins and cells of raw values; zero is an atom."""
+    present = values[np.isfinite(values)]
+    code = np.searchsorted(FEATURE_EDGES, present)
+    code = np.where(code >= ZERO, code + 1, code)
+    code[present == 0.0] = ZERO
+    cells = count(code, FEATURE_EDGES.size + 2)
+    nulls = int(np.isnan(values).sum())
+    bins = np.append(np.add.reduceat(cells, [0, 8, 12, ZERO, ZERO + 1, 22, 28]), nulls)
+    return nulls, int(np.isinf(values).sum()), bins, cells
+
+
+BASELINE = draw_feature(np.random.default_rng(7), 5_000)["value"]
+
+
+def summarise_feature(rows):
+    """One feature against a fixed baseline."""
+    nulls, nonfinite, bins, cells = feature_counts(rows["value"])
+    base_nulls, _, base_bins, base_cells = feature_counts(BASELINE)
+    atom = np.arange(cells.size) == ZERO
+    n = rows["value"].size
+    return FeatureSummary(
+        np.int64(n), np.int64(nulls), np.int64(nonfinite), bins, cells, atom, True,  # noqa: FBT003 - ordered
+        BASELINE.size, base_nulls, base_bins, base_cells,
+    )  # fmt: skip
+
+
+def draw_score(rng, n):
+    """Scores with labels that are late or void for a tenth of the rows."""
+    score = rng.beta(1, 2, n)
+    label = (rng.random(n) < score**1.3).astype(float)
+    label[rng.random(n) < 0.1] = np.nan
+    return {"score": score, "label": label}
+
+
+def summarise_score(rows):
+    """Scores and labels known so far, over 64 score cells and 15 reliability bins."""
+    known = ~np.isnan(rows["label"])
+    return score_summary(rows["score"][known], rows["label"][known], unlabelled=int((~known).sum()))
+
+
+def score_summary(score, label, *, unlabelled=0, bins=RELIABILITY_BINS, cells=SCORE_CELLS):
+    """Summary of labelled scores; `cells=None` gives every distinct score its own cell."""
+    score, label = np.asarray(score, float), np.asarray(label, float)
+    if cells is None:
+        distinct, cell = np.unique(score, return_inverse=True)
+        cells = distinct.size
+    else:
+        cell = np.minimum((score * cells).astype(int), cells - 1)
+    k = np.minimum((score * bins).astype(int), bins - 1)
+    hit, said = label == 1, score >= 0.5
+    given = np.clip(np.where(hit, score, 1 - score), 1e-15, 1)
+    loss, error = -np.log(given), (score - label) ** 2
+
+    def per_bin(weights):
+        return np.bincount(k, weights=weights, minlength=bins)
+
+    confusion = [np.int64((a & b).sum()) for a, b in ((said, hit), (said, ~hit), (~said, ~hit), (~said, hit))]
+    sums = loss.sum(), (loss**2).sum(), error.sum(), (error**2).sum()
+    return ScoreSummary(
+        count(cell[hit], cells), count(cell[~hit], cells), np.int64(unlabelled), *confusion, *sums,
+        count(k, bins), count(k[hit], bins), per_bin(score), per_bin(score**2), per_bin(score * label),
+    )  # fmt: skip
+
+
+def draw_label(rng, n):
+    """Lags and ages in hours; a few labels never come."""
+    lag = rng.lognormal(2.2, 1, n)
+    lag[rng.random(n) < 0.03] = np.inf
+    return {"lag": lag, "age": rng.uniform(0, 24 * 20, n), "void": rng.random(n) < 0.02}
+
+
+def summarise_label(rows):
+    """Arrived and awaited labels by whole hours."""
+    lag, age = rows["lag"], rows["age"]
+    here = lag <= age
+    arrived = count(np.minimum(np.ceil(lag[here]), LAG_CELLS - 1), LAG_CELLS)
+    pending = count(np.minimum(np.floor(age[~here]), LAG_CELLS - 1), LAG_CELLS)
+    mature = np.array([(age >= h).sum() for h in HORIZONS_H], np.int64)
+    within = np.array([((age >= h) & (lag <= h)).sum() for h in HORIZONS_H], np.int64)
+    old = age > HORIZONS_H[-1]
+    return LabelSummary(
+        np.int64(lag.size), arrived, pending, np.int64((here & rows["void"]).sum()), mature, within,
+        np.int64((old & ~here).sum()), np.int64(old.sum()), 1.0, HORIZONS_H,
+    )  # fmt: skip
+
+
+def draw_operation(rng, n):
+    """Latencies in milliseconds and failed requests."""
+    return {"latency": np.clip(rng.lognormal(3, 1, n), 1.001, 9_999), "error": rng.random(n) < 0.02}
+
+
+def summarise_operation(rows):
+    """Requests over log-scale latency cells."""
+    code = np.searchsorted(LATENCY_EDGES, rows["latency"]) - 1
+    counts = count(code, LATENCY_EDGES.size - 1)
+    n, errors = np.int64(rows["error"].size), np.int64(rows["error"].sum())
+    return OperationSummary(n, errors, counts, LATENCY_EDGES[:-1], LATENCY_EDGES[1:])
+
+
+def draw_skew(rng, n):
+    """Served and recomputed values: mostly equal, some off, some on one side only."""
+    served = rng.normal(10, 3, n)
+    again = np.where(rng.random(n) < 0.1, served + rng.normal(size=n), served)
+    served, again = served.copy(), again.copy()
+    served[rng.random(n) < 0.05] = np.nan
+    again[rng.random(n) < 0.05] = np.nan
+    return {"served": served, "again": again}
+
+
+def summarise_skew(rows):
+    """Pairs by what is wrong with them."""
+    a, b = rows["served"], rows["again"]
+    has_a, has_b = ~np.isnan(a), ~np.isnan(b)
+    both = has_a & has_b
+    delta = np.abs(a[both] - b[both])
+    counts = (has_a | has_b).sum(), (delta > 0).sum(), (has_b & ~has_a).sum(), (has_a & ~has_b).sum()
+    return SkewSummary(*map(np.int64, counts), delta.sum(), (np.abs(a[both]) + np.abs(b[both])).sum())
+
+
+CASES = {
+    FeatureSummary: Case(draw_feature, summarise_feature),
+    ScoreSummary: Case(draw_score, summarise_score),
+    LabelSummary: Case(draw_label, summarise_label),
+    OperationSummary: Case(draw_operation, summarise_operation),
+    SkewSummary: Case(draw_skew, summarise_skew),
+}

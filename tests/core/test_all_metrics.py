@@ -1,0 +1,149 @@
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from mlobs_pipelines.core.metrics import METRICS
+from tests.core.cases import CASES, HORIZONS_H, LATENCY_EDGES, stack
+
+SHARE, POSITIVE, SIGNED = (0.0, 1.0), (0.0, np.inf), (-1.0, 1.0)
+LATENCY, LAG = (LATENCY_EDGES[0], LATENCY_EDGES[-1]), (0.0, 24.0 * 15)
+LIMITS = {
+    "row_count": POSITIVE, "null_share": SHARE, "psi": POSITIVE, "ks": SHARE,
+    "skew_mismatch_share": SHARE, "skew_missing_share": SHARE, "skew_extra_share": SHARE, "skew_smape": SHARE,
+    "base_rate": SHARE, "mean_score": SHARE, "auc": SHARE, "accuracy": SHARE, "precision": SHARE,
+    "recall": SHARE, "f1": SHARE, "log_loss": POSITIVE, "brier_score": SHARE,
+    "ece": SHARE, "mce": SHARE, "brier_reliability": SHARE, "brier_resolution": SHARE,
+    "brier_uncertainty": (0.0, 0.25), "brier_residual": SIGNED,
+    "reliability_score": SHARE, "reliability_observed": SHARE,
+    "label_coverage": SHARE, "label_backlog": POSITIVE, "overdue_share": SHARE, "label_lag_cdf": SHARE,
+    "label_lag_p50": LAG, "label_lag_p90": LAG, "label_lag_p95": LAG, "label_lag_p99": LAG,
+    "request_count": POSITIVE, "error_share": SHARE,
+    "latency_p50": LATENCY, "latency_p95": LATENCY, "latency_p99": LATENCY,
+}  # fmt: skip
+FIELDS = ("value", "n", "lower", "upper", "bound", "noise", "sufficient")
+COUNTS = ("row_count", "request_count", "label_backlog")
+
+every_metric = pytest.mark.parametrize("name", sorted(METRICS))
+
+
+def over_rows(test):
+    """Run a property on random rows, the empty window and a single row included."""
+    sizes = st.integers(0, 600)
+    decorated = given(seed=st.integers(0, 2**32 - 1), n=sizes)(test)
+    for n in (0, 1, 600):
+        decorated = example(seed=n, n=n)(decorated)
+    return settings(max_examples=12, deadline=None)(decorated)
+
+
+def rows_of(name, seed, n):
+    """The metric's entry of the table and random rows for it."""
+    case = CASES[METRICS[name].summary]
+    return case, case.draw(np.random.default_rng(seed), n)
+
+
+def take(rows, index):
+    """The rows at `index`."""
+    return {column: values[index] for column, values in rows.items()}
+
+
+def agree(one, other):
+    """Two estimates are equal up to the order of float additions."""
+    for field in FIELDS:
+        np.testing.assert_allclose(
+            getattr(one, field), getattr(other, field), rtol=1e-9, atol=1e-9, err_msg=field
+        )
+
+
+def test_the_table_lists_every_metric():
+    """A metric cannot be registered without stating its limits, nor stay in the table once it is gone."""
+    assert set(LIMITS) == set(METRICS)
+
+
+@every_metric
+@over_rows
+def test_merging_parts_equals_the_whole(name, seed, n):
+    """The sum of the summaries of any split of rows gives the metric of all rows."""
+    case, rows = rows_of(name, seed, n)
+    part = np.random.default_rng(seed).integers(0, 4, n)
+    parts = stack([case.summarise(take(rows, part == index)) for index in range(4)])
+    agree(METRICS[name].function(parts.total()), METRICS[name].function(case.summarise(rows)))
+
+
+@every_metric
+@over_rows
+def test_the_order_of_rows_does_not_matter(name, seed, n):
+    """Shuffled rows give the same metric."""
+    case, rows = rows_of(name, seed, n)
+    shuffled = take(rows, np.random.default_rng(seed).permutation(n))
+    agree(METRICS[name].function(case.summarise(shuffled)), METRICS[name].function(case.summarise(rows)))
+
+
+@every_metric
+@over_rows
+def test_many_windows_at_once_equal_one_by_one(name, seed, n):
+    """A window's estimate is the same to the bit whichever windows are computed beside it."""
+    case, rows = rows_of(name, seed, n)
+    part = np.random.default_rng(seed).integers(0, 3, n)
+    summaries = [case.summarise(take(rows, part == index)) for index in range(3)]
+    together = METRICS[name].function(stack(summaries))
+    for index, summary in enumerate(summaries):
+        alone = METRICS[name].function(summary)
+        for field in FIELDS:
+            np.testing.assert_array_equal(
+                getattr(together, field)[index], getattr(alone, field), err_msg=field
+            )
+
+
+@every_metric
+@over_rows
+def test_values_stay_in_range_and_inside_their_interval(name, seed, n):
+    """A value is NaN or within the metric's limits, and never outside its own interval."""
+    case, rows = rows_of(name, seed, n)
+    estimate = METRICS[name].function(case.summarise(rows))
+    low, high = LIMITS[name]
+    value = estimate.value
+    assert np.all(np.isnan(value) | (np.isfinite(value) & (value >= low - 1e-12) & (value <= high + 1e-12)))
+    assert not np.any(estimate.lower > value)
+    assert not np.any(estimate.upper < value)
+    assert not np.any(np.isnan(value) & (np.isfinite(estimate.lower) | np.isfinite(estimate.upper)))
+    assert not np.any(estimate.bound < 0)
+
+
+@every_metric
+def test_no_rows_give_no_number(name):
+    """An empty window is undefined (a count is 0), without a warning and without a made-up number."""
+    case, rows = rows_of(name, 0, 0)
+    value = METRICS[name].function(case.summarise(rows)).value
+    assert np.all(value == 0) if name in COUNTS else np.all(np.isnan(value))
+
+
+@every_metric
+def test_shapes_follow_the_windows(name):
+    """Two leading axes stay, and a curve adds one axis as long as its labels."""
+    case, rows = rows_of(name, 3, 500)
+    summary = case.summarise(rows)
+    grid = stack([stack([summary] * 3)] * 2)
+    labels = METRICS[name].labels
+    curve = () if labels is None else (len(labels(grid)),)
+    assert METRICS[name].function(grid).value.shape == (2, 3, *curve)
+
+
+@every_metric
+def test_enough_rows_are_sufficient(name):
+    """Five thousand rows suffice for a verdict on every single number, and twelve do not pass for enough."""
+    case, rows = rows_of(name, 5, 5_000)
+    _, few = rows_of(name, 5, 12)
+    metric = METRICS[name]
+    if metric.labels is None:
+        assert metric.function(case.summarise(rows)).sufficient.all()
+    estimate = metric.function(case.summarise(few))
+    assert estimate.need == "" or not estimate.sufficient.any()
+
+
+def test_horizons_are_those_of_the_coverage_rule():
+    """Label coverage is measured at the last declared horizon."""
+    case, rows = rows_of("label_coverage", 11, 3_000)
+    old = rows["age"] >= HORIZONS_H[-1]
+    expected = (rows["lag"][old] <= HORIZONS_H[-1]).mean()
+    assert METRICS["label_coverage"].function(case.summarise(rows)).value == pytest.approx(expected)
