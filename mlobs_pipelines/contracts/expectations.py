@@ -1,0 +1,162 @@
+"""The rules of a contract that Great Expectations runs: about a delivery as a whole.
+
+Great Expectations and pandas are imported when the first rule runs, because that takes seconds. Results hold
+counts and shares, never a value of a row.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import polars as pl
+
+from mlobs_pipelines.contracts.odcs import Expectation, Table
+
+_COUNTS = ("element_count", "missing_count", "unexpected_count")
+_SHARES = ("missing_percent", "unexpected_percent", "unexpected_percent_nonmissing")
+_STATISTICS = ("mean", "stdev", "proportion", "unique_value_count", "row_count")
+_FEWEST_ROWS = 20  # an aggregate of fewer rows says too much about each of them
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectationResult:
+    """What one expectation says about a delivery.
+
+    Attributes
+    ----------
+    type
+        The expectation's type.
+    columns
+        The columns it looks at.
+    severity
+        As the contract declares.
+    outcome
+        "pass" or "fail"; "error" where it could not be evaluated, which is neither.
+    numbers
+        Counts and percentages by the names of Great Expectations, with the aggregate that was observed, as
+        `observed_<statistic>`, where it is one that no single row can be read from.
+    reason
+        What a person is told.
+    description
+        As the contract declares.
+    """
+
+    type: str
+    columns: tuple[str, ...]
+    severity: Literal["error", "warn"]
+    outcome: Literal["pass", "fail", "error"]
+    numbers: dict[str, float]
+    reason: str
+    description: str
+
+
+def run_expectations(table: Table, frame: pl.DataFrame) -> tuple[ExpectationResult, ...]:
+    """Run a table's expectations on a typed frame, in the order of the contract.
+
+    An expectation that cannot be evaluated is an error of its own, not a failure of the data.
+    """
+    if not table.expectations:
+        return ()
+    used = [name for name in table.names if name in frame.columns]
+    return tuple(_run(table.expectations, frame.select(used)))
+
+
+def _run(expectations: Sequence[Expectation], frame: pl.DataFrame) -> Iterator[ExpectationResult]:
+    if frame.is_empty():
+        for expectation in expectations:
+            yield _result(expectation, "error", {}, "there are no rows to look at")
+        return
+    with _quiet():
+        batch = _batch(frame)
+        for expectation in expectations:
+            yield _one(batch, expectation, frame.height)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the log of Great Expectations shut: it prints exceptions, which can hold values of rows."""
+    logger = logging.getLogger("great_expectations")
+    before = logger.disabled, logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.disabled, logger.level = before
+
+
+def _batch(frame: pl.DataFrame) -> Any:  # noqa: ANN401 - Great Expectations is untyped here
+    import great_expectations as gx  # noqa: PLC0415 - its import takes seconds and few contracts need it
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    asset = context.data_sources.add_pandas("delivery").add_dataframe_asset("rows")
+    return asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame.to_pandas()})
+
+
+def _one(batch: Any, expectation: Expectation, rows: int) -> ExpectationResult:  # noqa: ANN401 - as above
+    import great_expectations as gx  # noqa: PLC0415 - as above
+
+    try:
+        rule = {"type": expectation.type, "kwargs": expectation.kwargs}
+        suite = gx.ExpectationSuite(name="contract", expectations=[rule])
+        found = batch.validate(suite, result_format="SUMMARY").results[0]
+    except Exception as error:  # noqa: BLE001 - whatever a rule raises, the others must still run
+        return _result(expectation, "error", {}, f"could not be evaluated ({type(error).__name__})")
+    if _raised(found.exception_info):
+        return _result(expectation, "error", {}, "could not be evaluated on these rows; check its arguments")
+    if "observed_value" in found.result and found.result["observed_value"] is None:
+        return _result(expectation, "error", {}, "there are no values to look at")
+    numbers = _numbers(expectation.type, found.result, rows)
+    return _result(expectation, "pass" if bool(found.success) else "fail", numbers, _reason(numbers))
+
+
+def _raised(info: Any) -> bool:  # noqa: ANN401 - one exception, or one for each metric
+    if not info:
+        return False
+    if "raised_exception" in info:
+        return bool(info["raised_exception"])
+    return any(_raised(one) for one in info.values() if isinstance(one, dict))
+
+
+def _numbers(kind: str, result: dict[str, Any], rows: int) -> dict[str, float]:
+    """Keep what no single row can be read from: counts, shares, and aggregates of enough rows."""
+    kept = {name: float(result[name]) for name in (*_COUNTS, *_SHARES) if result.get(name) is not None}
+    statistic = next((name for name in _STATISTICS if name in kind), "")
+    shown = statistic in ("proportion", "unique_value_count", "row_count") or rows >= _FEWEST_ROWS
+    if statistic and shown and "observed_value" in result:
+        kept[f"observed_{statistic}"] = float(result["observed_value"])
+    return kept
+
+
+def _reason(numbers: dict[str, float]) -> str:
+    if "unexpected_count" in numbers:
+        share = numbers.get("unexpected_percent", 0.0)
+        return f"{numbers['unexpected_count']:.0f} of {numbers['element_count']:.0f} rows break it ({share:.3g} %)"
+    observed = [
+        f"the {name.removeprefix('observed_').replace('_', ' ')} is {numbers[name]:.6g}" for name in numbers
+    ]
+    return observed[0] if observed else "what was observed is not shown: it could be the value of one row"
+
+
+def _result(
+    expectation: Expectation,
+    outcome: Literal["pass", "fail", "error"],
+    numbers: dict[str, float],
+    reason: str,
+) -> ExpectationResult:
+    return ExpectationResult(
+        type=expectation.type,
+        columns=_columns(expectation.kwargs),
+        severity=expectation.severity,
+        outcome=outcome,
+        numbers=numbers,
+        reason=reason,
+        description=expectation.description,
+    )
+
+
+def _columns(kwargs: dict[str, Any]) -> tuple[str, ...]:
+    single = [kwargs[key] for key in ("column", "column_A", "column_B") if key in kwargs]
+    return (*single, *kwargs.get("column_list", ()))
