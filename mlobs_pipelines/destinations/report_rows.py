@@ -1,0 +1,127 @@
+"""Choosing metric rows for the report, out of the long table that the metric store returns.
+
+Rows become plain dictionaries with None where a number is undefined. Nothing here judges, folds or draws.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Row = dict[str, Any]
+NUMBERS = ("value", "lower", "upper", "threshold")
+COLUMNS = (
+    "model_version",
+    "role",
+    "segment",
+    "segment_value",
+    "feature",
+    "metric",
+    "window",
+    "window_start",
+    "window_end",
+    "value",
+    "lower",
+    "upper",
+    "n",
+    "unit",
+    "verdict",
+    "threshold",
+    "reason",
+    "maturity",
+    "severity",
+)
+ORDER = ("model_version", "metric", "window", "segment", "segment_value", "feature", "window_end")
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class MetricRows:
+    """The latest metric rows of one model.
+
+    Attributes
+    ----------
+    table
+        Rows with the columns of the metric store, one per check key and window.
+    """
+
+    table: pa.Table
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no row at all."""
+        return bool(self.table.num_rows == 0)
+
+    def select(
+        self, metrics: Sequence[str], window: str | None = None, *, feature: str | None = ""
+    ) -> list[Row]:
+        """Rows over all segments of the named metrics, in a fixed order.
+
+        `feature` is one feature, "" for metrics without one, None for all.
+        """
+        mask = pc.and_(_among(self.table, "metric", metrics), _among(self.table, "segment", [""]))
+        for column, wanted in (("window", window), ("feature", feature)):
+            if wanted is not None:
+                mask = pc.and_(mask, _among(self.table, column, [wanted]))
+        return as_rows(self.table.filter(mask))
+
+    def judged(self) -> list[Row]:
+        """Rows that were held against an objective, over every segment and feature."""
+        mask = _among(self.table, "verdict", ["pass", "fail", "undecided"])
+        return as_rows(self.table.filter(mask))
+
+    def windows(self, metric: str) -> dict[str, bool]:
+        """Windows in which the store has the metric, and whether an objective judges it there."""
+        rows = self.table.filter(pc.equal(self.table["metric"], metric))
+        groups = rows.group_by("window").aggregate([("threshold", "count")]).to_pylist()
+        return {group["window"]: group["threshold_count"] > 0 for group in groups}
+
+    def window_for(self, metric: str, preferred: str) -> str:
+        """The window to show a metric in: the judged one, else the preferred one, else any."""
+        found = self.windows(metric)
+        ranked = sorted(found, key=lambda window: (not found[window], window != preferred, window))
+        return next((window for window in ranked if window != "1mo"), preferred)
+
+
+def _among(table: pa.Table, column: str, wanted: Sequence[str]) -> pa.ChunkedArray:
+    return pc.is_in(table[column], value_set=pa.array(list(wanted), pa.string()))
+
+
+def as_rows(table: pa.Table) -> list[Row]:
+    """The table as dictionaries in a fixed order, every undefined number as None."""
+    ordered = table.select(COLUMNS).sort_by([(column, "ascending") for column in ORDER])
+    return [_clean(row) for row in ordered.to_pylist()]
+
+
+def _clean(row: Row) -> Row:
+    for column in NUMBERS:
+        value = row[column]
+        row[column] = value if value is not None and math.isfinite(value) else None
+    row["last_day"] = row["window_end"] - DAY
+    return row
+
+
+def versions_of(rows: Iterable[Row]) -> list[str]:
+    """Model versions that the rows speak of, sorted."""
+    return sorted({row["model_version"] for row in rows})
+
+
+def of_version(rows: Iterable[Row], version: str) -> list[Row]:
+    """The rows of one model version."""
+    return [row for row in rows if row["model_version"] == version]
+
+
+def weekly(rows: Sequence[Row]) -> list[Row]:
+    """Every seventh day of a seven-day metric, counted back from its newest day, so weeks do not overlap."""
+    newest = max((row["last_day"] for row in rows), default=date.min)
+    return [row for row in rows if (newest - row["last_day"]).days % 7 == 0]
+
+
+def newest(rows: Sequence[Row]) -> list[Row]:
+    """The rows of the newest window."""
+    last = max((row["window_end"] for row in rows), default=None)
+    return [row for row in rows if row["window_end"] == last]

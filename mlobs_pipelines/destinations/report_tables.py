@@ -1,0 +1,208 @@
+"""Tables of the report: tiles per version, what needs attention, months, skew.
+
+Each function turns metric rows into small frozen values whose text the template prints. No markup, no charts.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from mlobs_pipelines.destinations import report_checks as checks
+from mlobs_pipelines.destinations import report_words as words
+from mlobs_pipelines.destinations.report_checks import Episode
+from mlobs_pipelines.destinations.report_rows import MetricRows, Row, of_version, versions_of
+
+MONTH_COLUMNS = ("row_count", "base_rate", "auc", "ece", "brier_score", "label_coverage")
+TILE_METRICS = ("auc", "ece", "label_coverage")
+SKEW = words.FAMILIES["skew"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A number in a table: its text, what stands small beside it, and the verdict that colours it."""
+
+    text: str
+    small: str = ""
+    verdict: str = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One model version at a glance.
+
+    Attributes
+    ----------
+    latest
+        Checks by verdict on the newest day of the report.
+    period
+        Share of all verdicts of the period, in percent, by verdict.
+    figures
+        Title, window and newest value of a few metrics.
+    """
+
+    version: str
+    roles: str
+    latest: Mapping[str, int]
+    period: Mapping[str, float]
+    verdicts: int
+    figures: tuple[tuple[str, str, Cell], ...]
+
+
+def tile(version: str, metrics: MetricRows, episodes: Sequence[Episode]) -> Tile:
+    """Summarise one version: verdicts now, verdicts over the period, newest figures."""
+    own = [episode for episode in episodes if episode.rows[0]["model_version"] == version]
+    tally: Counter[str] = Counter()
+    for episode in own:
+        tally[episode.verdict] += len(episode.rows)
+    total = max(1, tally.total())
+    return Tile(
+        version=version,
+        roles=_role_line(
+            checks.roles(of_version(metrics.select(["row_count", "request_count"], "1d"), version))
+        ),
+        latest=Counter(episode.verdict for episode in own if episode.open),
+        period={verdict: 100 * tally[verdict] / total for verdict in checks.WORST_FIRST},
+        verdicts=tally.total(),
+        figures=tuple(filter(None, (_figure(name, version, metrics) for name in TILE_METRICS))),
+    )
+
+
+def _role_line(spans: Sequence[tuple[str, object, object]]) -> str:
+    said = [
+        f"{role} since {first}" if i == len(spans) - 1 else role for i, (role, first, _) in enumerate(spans)
+    ]
+    if len(said) < 2:
+        return spans[0][0] if spans else ""
+    return f"{said[-1]}, {words.listing(list(dict.fromkeys(said[:-1])))} before"
+
+
+def _figure(metric: str, version: str, metrics: MetricRows) -> tuple[str, str, Cell] | None:
+    window = metrics.window_for(metric, "28d")
+    rows = [row for row in of_version(metrics.select([metric], window), version) if row["value"] is not None]
+    if not rows:
+        return None
+    row = rows[-1]
+    return words.title(metric), words.window(window), _cell(row)
+
+
+def _cell(row: Row | None) -> Cell:
+    if row is None:
+        return Cell(words.DASH)
+    return Cell(words.number(row["value"], row["metric"], row["unit"]), words.interval(row), row["verdict"])
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One episode of a check that failed or stayed undecided, in words."""
+
+    verdict: str
+    severity: str
+    open: bool
+    family: str
+    title: str
+    version: str
+    where: str
+    window: str
+    period: str
+    days: str
+    value: str
+    limit: str
+    n: str
+    reason: str
+
+
+def directions(judged: Sequence[Row]) -> dict[str, str]:
+    """Per metric, the side of the limit on which a value passes, read off decided rows."""
+    found: dict[str, str] = {}
+    for row in judged:
+        if row["verdict"] in {"pass", "fail"} and None not in (row["value"], row["threshold"]):
+            above = row["value"] > row["threshold"]
+            found[row["metric"]] = "≥" if above == (row["verdict"] == "pass") else "≤"
+    return found
+
+
+def line(episode: Episode, sides: Mapping[str, str]) -> Line:
+    """Describe an episode by its worst row."""
+    row = episode.worst
+    unit = "month" if row["window"] == "1mo" else "day"
+    limit = words.limit(row["threshold"], row["metric"], row["unit"])
+    return Line(
+        verdict=episode.verdict,
+        severity=row["severity"] or "error",
+        open=episode.open,
+        family=words.family(row["metric"]),
+        title=words.title(row["metric"]),
+        version=row["model_version"],
+        where=words.where(row),
+        window=words.window(row["window"]),
+        period=words.period(episode.first_day, episode.last_day),
+        days=words.count(len(episode.rows), unit),
+        value=words.with_interval(row),
+        limit=f"{sides.get(row['metric'], '')} {limit}".strip(),
+        n=f"{row['n']:,}",
+        reason=row["reason"] or "",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """A calendar month: per version, one cell per column of the month table."""
+
+    name: str
+    versions: tuple[tuple[str, bool, tuple[Cell, ...]], ...]
+
+
+def months(metrics: MetricRows) -> list[Month]:
+    """The month table: for every month and version the figures of MONTH_COLUMNS, and maturity."""
+    rows = sorted(metrics.select(MONTH_COLUMNS, "1mo"), key=lambda row: row["window_start"])
+    return [
+        Month(start.strftime("%Y-%m"), tuple(_month_line(version, found) for version in versions_of(found)))
+        for start, group in groupby(rows, key=lambda row: row["window_start"])
+        for found in [list(group)]
+    ]
+
+
+def _month_line(version: str, rows: Sequence[Row]) -> tuple[str, bool, tuple[Cell, ...]]:
+    found = {row["metric"]: row for row in of_version(rows, version)}
+    provisional = any(row["maturity"] == "provisional" for row in found.values())
+    return version, provisional, tuple(_cell(found.get(name)) for name in MONTH_COLUMNS)
+
+
+@dataclass(frozen=True, slots=True)
+class SkewLine:
+    """Training-serving skew of one feature and version over the period: worst day of each measure."""
+
+    version: str
+    feature: str
+    failing: int
+    measured: int
+    cells: tuple[Cell, ...]
+
+
+def skew(metrics: MetricRows) -> tuple[list[SkewLine], int]:
+    """Features that ever showed skew, worst first, and how many showed none."""
+    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in metrics.select(SKEW, metrics.window_for(SKEW[0], "1d"), feature=None):
+        groups[row["model_version"], row["feature"]].append(row)
+    lines = [
+        _skew_line(*key, rows) for key, rows in sorted(groups.items()) if any(row["value"] for row in rows)
+    ]
+    return sorted(lines, key=lambda line: -line.failing), len(groups) - len(lines)
+
+
+def _skew_line(version: str, feature: str, rows: Sequence[Row]) -> SkewLine:
+    failing = {row["last_day"] for row in rows if row["verdict"] == "fail"}
+    measured = {row["last_day"] for row in rows}
+    return SkewLine(
+        version, feature, len(failing), len(measured), tuple(_worst_day(name, rows) for name in SKEW)
+    )
+
+
+def _worst_day(metric: str, rows: Sequence[Row]) -> Cell:
+    known = [row for row in rows if row["metric"] == metric and row["value"] is not None]
+    if not known:
+        return Cell(words.DASH)
+    row = max(known, key=lambda row: row["value"])
+    small = row["last_day"].isoformat() if row["value"] else ""
+    return Cell(words.number(row["value"], metric, row["unit"]), small, row["verdict"])

@@ -1,0 +1,195 @@
+"""How the report says things: titles, units, numbers and periods as a person reads them.
+
+No metric is computed here and no row is chosen; every function turns one value into words.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+DASH = "\N{EN DASH}"
+FAMILIES = {
+    "volume": ("row_count", "null_share"),
+    "drift": ("psi", "ks"),
+    "skew": ("skew_mismatch_share", "skew_missing_share", "skew_extra_share", "skew_smape"),
+    "quality": (
+        "base_rate",
+        "mean_score",
+        "auc",
+        "accuracy",
+        "precision",
+        "recall",
+        "f1",
+        "log_loss",
+        "brier_score",
+    ),
+    "calibration": (
+        "ece",
+        "mce",
+        "brier_reliability",
+        "brier_resolution",
+        "brier_uncertainty",
+        "brier_residual",
+    ),
+    "label lag": (
+        "label_coverage",
+        "label_backlog",
+        "overdue_share",
+        "label_lag_p50",
+        "label_lag_p90",
+        "label_lag_p95",
+        "label_lag_p99",
+    ),
+    "operations": ("request_count", "error_share", "latency_p50", "latency_p95", "latency_p99"),
+}
+FAMILY_OF = {metric: family for family, metrics in FAMILIES.items() for metric in metrics}
+TITLES = {
+    "auc": "AUC",
+    "ece": "Calibration error (ECE)",
+    "mce": "Largest calibration error (MCE)",
+    "brier_score": "Brier score",
+    "log_loss": "Log loss",
+    "f1": "F1",
+    "psi": "PSI",
+    "ks": "KS distance",
+    "label_lag_p50": "Label lag, median",
+    "label_lag_p90": "Label lag, 90 %",
+    "label_lag_p95": "Label lag, 95 %",
+    "label_lag_p99": "Label lag, 99 %",
+    "label_backlog": "Overdue labels",
+    "overdue_share": "Overdue share of labels",
+    "latency_p50": "Latency, median",
+    "latency_p95": "Latency, 95 %",
+    "latency_p99": "Latency, 99 %",
+    "row_count": "Predictions",
+    "request_count": "Requests",
+    "error_share": "Failed requests",
+    "null_share": "Missing values",
+    "skew_mismatch_share": "Skew: rows that differ",
+    "skew_missing_share": "Skew: lost in serving",
+    "skew_extra_share": "Skew: only in serving",
+    "skew_smape": "Skew: relative size (SMAPE)",
+}
+SHARES = frozenset(
+    {"accuracy", "precision", "recall", "base_rate", "mean_score", "label_coverage", "skew_smape"}
+)
+WINDOWS = {"1d": "1 day", "7d": "7 days", "28d": "28 days", "1mo": "calendar month"}
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How the values of one metric are written: on an axis (d3 format) and in text."""
+
+    axis: str
+    unit: str
+
+
+def family(metric: str) -> str:
+    """The check family that a metric belongs to; "other" for one this report does not know."""
+    return FAMILY_OF.get(metric, "other")
+
+
+def title(metric: str) -> str:
+    """The metric's name for a reader, made from its snake-case name where none is written down."""
+    return TITLES.get(metric) or metric.replace("_", " ").capitalize()
+
+
+def window(name: str) -> str:
+    """A window in words; a name that is not known stays as it is."""
+    return WINDOWS.get(name, name)
+
+
+def is_share(metric: str) -> bool:
+    """Whether the metric is a share of rows, written in percent."""
+    return metric in SHARES or metric.endswith("_share")
+
+
+def scale(metric: str, unit: str = "1") -> Scale:
+    """The axis format and the unit of a metric."""
+    if is_share(metric):
+        return Scale("~%", "share of rows")
+    if unit == "rows":
+        return Scale("~s", "rows")
+    return Scale(",~f", {"1": "", "h": "hours", "ms": "milliseconds"}.get(unit, unit))
+
+
+def number(value: float | None, metric: str, unit: str = "1") -> str:
+    """One value with its unit, rounded to what a reader can use.
+
+    Examples
+    --------
+    >>> number(0.18612, "ece"), number(0.0312, "null_share"), number(27775.0, "row_count", "rows")
+    ('0.186', '3.1 %', '27,775')
+    >>> number(5.62, "label_lag_p50", "h"), number(0.05, "error_share")
+    ('5.6 h', '5.0 %')
+    """
+    if value is None or not math.isfinite(value):
+        return DASH
+    if is_share(metric):
+        return f"{_significant(100 * value, 1)} %"
+    if unit == "rows":
+        return f"{value:,.0f}"
+    if unit in {"h", "ms"}:
+        return f"{value:,.0f} {unit}" if abs(value) >= 100 else f"{value:.1f} {unit}"
+    return _significant(value, 3)
+
+
+def _significant(value: float, decimals: int) -> str:
+    if abs(value) >= 10:
+        return f"{value:,.1f}"
+    if value and abs(value) < 10**-decimals:
+        return f"{value:.1g}" if abs(value) >= 1e-4 else f"{value:.0e}"
+    return f"{value:.{decimals}f}"
+
+
+def limit(value: float | None, metric: str, unit: str = "1") -> str:
+    """A threshold as somebody wrote it down, without padding zeros: "0.05", "90 %", "24 h"."""
+    if value is None:
+        return DASH
+    if is_share(metric):
+        return f"{100 * value:g} %"
+    return f"{value:,g} {unit}" if unit in {"h", "ms"} else f"{value:,g}"
+
+
+def with_interval(row: Mapping[str, Any]) -> str:
+    """A metric row's value, with its 95 % interval where it has one."""
+    value = number(row["value"], row["metric"], row["unit"])
+    span = interval(row)
+    return f"{value} ({span})" if span else value
+
+
+def interval(row: Mapping[str, Any]) -> str:
+    """The 95 % interval of a metric row in words, empty where it has none."""
+    if row["lower"] is None or row["upper"] is None:
+        return ""
+    low, high = (number(row[end], row["metric"], row["unit"]) for end in ("lower", "upper"))
+    return f"{low.removesuffix(' %')} to {high}"
+
+
+def where(row: Mapping[str, Any]) -> str:
+    """Which rows and which feature a check looks at."""
+    feature = "score" if row["feature"] == "score" else row["feature"]
+    segment = f"{row['segment']} = {row['segment_value']}" if row["segment"] else ""
+    return ", ".join(part for part in (feature, segment) if part) or "all rows"
+
+
+def period(first: date, last: date) -> str:
+    """A span of days, both ends included."""
+    return first.isoformat() if first == last else f"{first.isoformat()} {DASH} {last.isoformat()}"
+
+
+def count(how_many: int, singular: str, plural: str = "") -> str:
+    """A number with its noun: "1 day", "73 days"."""
+    return f"{how_many:,} {singular if how_many == 1 else plural or singular + 's'}"
+
+
+def instant(at: datetime) -> str:
+    """A moment in UTC, to the minute."""
+    return at.strftime("%Y-%m-%d %H:%M UTC")
+
+
+def listing(words: Sequence[str]) -> str:
+    """Words as a list in a sentence: "a, b and c"."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]])) if words else ""

@@ -1,0 +1,51 @@
+"""Small pictures for run metadata."""
+
+import struct
+
+import pyarrow.compute as pc
+import pytest
+
+from mlobs_pipelines.destinations.plots import drift_picture, markdown_image, packed, reliability_picture
+from tests.destinations.season import SCHEMA, season
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """A season of one version."""
+    return season(40, versions=("v1",))
+
+
+@pytest.mark.parametrize("picture", [reliability_picture, drift_picture])
+def test_pictures_are_small_pngs(picture, rows):
+    """A picture is a PNG of a sensible size under 20 KB, and the same rows give the same bytes."""
+    png = picture(rows)
+    width, height = struct.unpack(">II", png[16:24])
+    assert png.startswith(b"\x89PNG")
+    assert 200 < width < 800
+    assert 100 < height < 800
+    assert len(png) < 20_000
+    assert picture(rows) == png
+
+
+@pytest.mark.parametrize("picture", [reliability_picture, drift_picture])
+def test_no_rows_give_an_empty_picture(picture):
+    """Without rows there is still a picture, with nothing in it."""
+    assert picture(SCHEMA.empty_table()).startswith(b"\x89PNG")
+
+
+def test_bins_without_labels_are_left_out(rows):
+    """Reliability bins that have no observed rate do not stop the picture."""
+    unlabelled = rows.filter(pc.not_equal(rows["metric"], "reliability_observed"))
+    assert reliability_picture(unlabelled).startswith(b"\x89PNG")
+
+
+def test_packing_keeps_the_picture(rows):
+    """Packing a packed picture changes nothing."""
+    png = drift_picture(rows)
+    assert packed(png) == png
+
+
+def test_markdown_carries_the_bytes():
+    """The Markdown image needs no file, and its description cannot end the link."""
+    said = markdown_image(b"abc", "drift [v1](x)")
+    assert said == "![drift  v1  x ](data:image/png;base64,YWJj)"
