@@ -133,7 +133,8 @@ def _numbers(kind: str, result: dict[str, Any], rows: int) -> dict[str, float]:
 def _reason(numbers: dict[str, float]) -> str:
     if "unexpected_count" in numbers:
         share = numbers.get("unexpected_percent", 0.0)
-        return f"{numbers['unexpected_count']:.0f} of {numbers['element_count']:.0f} rows break it ({share:.3g} %)"
+        broken, rows = numbers["unexpected_count"], numbers["element_count"]
+        return f"{broken:.0f} of {rows:.0f} rows break it ({share:.3g} %)"
     observed = [
         f"the {name.removeprefix('observed_').replace('_', ' ')} is {numbers[name]:.6g}" for name in numbers
     ]
