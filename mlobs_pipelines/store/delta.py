@@ -19,7 +19,7 @@ from deltalake import (
     WriterProperties,
     write_deltalake,
 )
-from deltalake.exceptions import TableNotFoundError
+from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from mlobs_pipelines.store.layout import LayoutMismatchError, TableLayout, same_type
 from mlobs_pipelines.store.selection import Key, predicate
@@ -65,9 +65,10 @@ def open_table(address: str, options: Mapping[str, str], version: int | None = N
     try:
         table = DeltaTable(address, version=version, storage_options=dict(options))
     except TableNotFoundError:
-        raise TableMissingError(
-            f"no table at {address}; materialize it first, or check the lake's root"
-        ) from None
+        raise TableMissingError(f"no table at {address}; materialize it, or check the lake's root") from None
+    except DeltaError as error:
+        wanted = "its latest version" if version is None else f"version {version}"
+        raise TableMissingError(f"cannot open {wanted} of the table at {address}; see its history") from error
     check_protocol(address, table)
     return table
 

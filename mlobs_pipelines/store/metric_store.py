@@ -167,8 +167,8 @@ def _check_single(values: pa.Table) -> None:
     repeated = values.num_rows - values.group_by([*_SERIES, "as_of"]).aggregate([]).num_rows
     if repeated:
         raise LayoutMismatchError(
-            f"table {METRICS.name}: {repeated} values repeat another of the same {', '.join(_SERIES)} and as_of; "
-            "write one value for each",
+            f"table {METRICS.name}: {repeated} values repeat another of the same {', '.join(_SERIES)} and "
+            "as_of; write one value for each",
         )
 
 
