@@ -82,7 +82,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """Episodes of one verdict: those shown at once, those behind a click, and how many are left out."""
+    """Checks of one verdict: those shown at once, those behind a click, and how many are left out."""
 
     shown: tuple[tables.Line, ...]
     more: tuple[tables.Line, ...]
@@ -90,7 +90,7 @@ class Attention:
 
     @property
     def total(self) -> int:
-        """All episodes of the verdict."""
+        """All checks with the verdict."""
         return len(self.shown) + len(self.more) + self.left_out
 
 
@@ -173,7 +173,7 @@ def _attention(episodes: Sequence[checks.Episode], sides: Mapping[str, str]) -> 
     found = {}
     for verdict in ("fail", "undecided"):
         urgent = checks.attention(episodes, verdict)
-        lines = tuple(tables.line(episode, sides) for episode in urgent[:MOST_LINES])
+        lines = tuple(tables.line(concern, sides) for concern in urgent[:MOST_LINES])
         found[verdict] = Attention(lines[:SHOWN_LINES], lines[SHOWN_LINES:], len(urgent) - len(lines))
     return found
 
@@ -254,7 +254,7 @@ def _label_lag(metrics: MetricRows) -> list[Figure]:
 
 
 def _volume(metrics: MetricRows, colours: Mapping[str, str], facts: ReportFacts) -> list[Figure]:
-    rows = metrics.select(["row_count"], "1d")
+    rows = metrics.select(["row_count"], "1d") or metrics.select(["request_count"], "1d")
     return (
         [Figure("", "Predictions per day, per version", charts.bars(rows, colours, _days(facts)))]
         if rows

@@ -95,9 +95,20 @@ def _continues(before: Row, row: Row) -> bool:
     return bool(before["verdict"] == row["verdict"]) and gap <= step
 
 
-def attention(episodes: Sequence[Episode], verdict: str) -> list[Episode]:
-    """Episodes of one verdict in the order a reader needs: still open, errors, whole-model, longest."""
-    return sorted((episode for episode in episodes if episode.verdict == verdict), key=_urgency)
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """One check with one verdict: its most urgent episode, and the other ones."""
+
+    episode: Episode
+    others: tuple[Episode, ...]
+
+
+def attention(episodes: Sequence[Episode], verdict: str) -> list[Concern]:
+    """Checks with a verdict in the order a reader needs: still open, errors, whole model, longest."""
+    checks: dict[tuple[str, ...], list[Episode]] = {}
+    for episode in sorted((found for found in episodes if found.verdict == verdict), key=_urgency):
+        checks.setdefault(check_key(episode.rows[0]), []).append(episode)
+    return [Concern(found[0], tuple(found[1:])) for found in checks.values()]
 
 
 def _urgency(episode: Episode) -> tuple[object, ...]:

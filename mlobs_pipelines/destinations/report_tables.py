@@ -8,14 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from mlobs_pipelines.core.metrics import METRICS
 from mlobs_pipelines.destinations import report_checks as checks
 from mlobs_pipelines.destinations import report_words as words
-from mlobs_pipelines.destinations.report_checks import Episode
+from mlobs_pipelines.destinations.report_checks import Concern, Episode
 from mlobs_pipelines.destinations.report_rows import MetricRows, Row, of_version, versions_of
 
 MONTH_COLUMNS = ("row_count", "base_rate", "auc", "ece", "brier_score", "label_coverage")
 TILE_METRICS = ("auc", "ece", "label_coverage")
-SKEW = words.FAMILIES["skew"]
+SKEW = ("skew_mismatch_share", "skew_missing_share", "skew_extra_share", "skew_smape")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def _cell(row: Row | None) -> Cell:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One episode of a check that failed or stayed undecided, in words."""
+    """A check that failed or stayed undecided, in words."""
 
     verdict: str
     severity: str
@@ -106,15 +107,18 @@ class Line:
     window: str
     period: str
     days: str
-    value: str
+    value: Cell
+    others: str
     limit: str
     n: str
     reason: str
 
 
 def directions(judged: Sequence[Row]) -> dict[str, str]:
-    """Per metric, the side of the limit on which a value passes, read off decided rows."""
-    found: dict[str, str] = {}
+    """Per metric, the side of the limit on which a value passes: read off decided rows, else from its nature."""
+    found = {
+        name: "≥" if metric.direction > 0 else "≤" for name, metric in METRICS.items() if metric.direction
+    }
     for row in judged:
         if row["verdict"] in {"pass", "fail"} and None not in (row["value"], row["threshold"]):
             above = row["value"] > row["threshold"]
@@ -122,8 +126,9 @@ def directions(judged: Sequence[Row]) -> dict[str, str]:
     return found
 
 
-def line(episode: Episode, sides: Mapping[str, str]) -> Line:
-    """Describe an episode by its worst row."""
+def line(concern: Concern, sides: Mapping[str, str]) -> Line:
+    """Describe a check's most urgent episode by its worst row, and say how many more there are."""
+    episode = concern.episode
     row = episode.worst
     unit = "month" if row["window"] == "1mo" else "day"
     limit = words.limit(row["threshold"], row["metric"], row["unit"])
@@ -138,11 +143,19 @@ def line(episode: Episode, sides: Mapping[str, str]) -> Line:
         window=words.window(row["window"]),
         period=words.period(episode.first_day, episode.last_day),
         days=words.count(len(episode.rows), unit),
-        value=words.with_interval(row),
+        value=_cell(row),
+        others=_others(concern.others, unit),
         limit=f"{sides.get(row['metric'], '')} {limit}".strip(),
         n=f"{row['n']:,}",
         reason=row["reason"] or "",
     )
+
+
+def _others(episodes: Sequence[Episode], unit: str) -> str:
+    if not episodes:
+        return ""
+    length = words.count(sum(len(episode.rows) for episode in episodes), unit)
+    return f"+ {words.count(len(episodes), 'other stretch', 'other stretches')}, {length}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,42 +9,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from mlobs_pipelines.core.metrics import METRICS
+
 DASH = "\N{EN DASH}"
-FAMILIES = {
-    "volume": ("row_count", "null_share"),
-    "drift": ("psi", "ks"),
-    "skew": ("skew_mismatch_share", "skew_missing_share", "skew_extra_share", "skew_smape"),
-    "quality": (
-        "base_rate",
-        "mean_score",
-        "auc",
-        "accuracy",
-        "precision",
-        "recall",
-        "f1",
-        "log_loss",
-        "brier_score",
-    ),
-    "calibration": (
-        "ece",
-        "mce",
-        "brier_reliability",
-        "brier_resolution",
-        "brier_uncertainty",
-        "brier_residual",
-    ),
-    "label lag": (
-        "label_coverage",
-        "label_backlog",
-        "overdue_share",
-        "label_lag_p50",
-        "label_lag_p90",
-        "label_lag_p95",
-        "label_lag_p99",
-    ),
-    "operations": ("request_count", "error_share", "latency_p50", "latency_p95", "latency_p99"),
-}
-FAMILY_OF = {metric: family for family, metrics in FAMILIES.items() for metric in metrics}
 TITLES = {
     "auc": "AUC",
     "ece": "Calibration error (ECE)",
@@ -88,7 +55,7 @@ class Scale:
 
 def family(metric: str) -> str:
     """The check family that a metric belongs to; "other" for one this report does not know."""
-    return FAMILY_OF.get(metric, "other")
+    return METRICS[metric].family.replace("_", " ") if metric in METRICS else "other"
 
 
 def title(metric: str) -> str:
@@ -151,13 +118,6 @@ def limit(value: float | None, metric: str, unit: str = "1") -> str:
     if is_share(metric):
         return f"{100 * value:g} %"
     return f"{value:,g} {unit}" if unit in {"h", "ms"} else f"{value:,g}"
-
-
-def with_interval(row: Mapping[str, Any]) -> str:
-    """A metric row's value, with its 95 % interval where it has one."""
-    value = number(row["value"], row["metric"], row["unit"])
-    span = interval(row)
-    return f"{value} ({span})" if span else value
 
 
 def interval(row: Mapping[str, Any]) -> str:

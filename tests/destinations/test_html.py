@@ -164,8 +164,8 @@ def test_undefined_numbers_are_dashes_not_inventions():
         reason="few rows",
     )
     text = Page(render_report(facts(), _table([made]))).text
-    assert "1 undecided stretch" in text
-    assert "\N{EN DASH} 0.65" in text
+    assert "1 undecided check" in text
+    assert "\N{EN DASH} ≥ 0.65" in text
     assert "nan" not in text.lower()
 
 

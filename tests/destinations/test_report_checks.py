@@ -85,7 +85,17 @@ def test_calendar_months_follow_each_other():
 def test_what_still_fails_comes_first():
     """Attention goes to episodes that are still open, then to the longest."""
     rows = checks(["fail"] * 9 + ["pass"]) + checks([None] * 9 + ["fail"], metric="auc")
-    assert [episode.rows[0]["metric"] for episode in attention(fold(rows), "fail")] == ["auc", "ece"]
+    assert [concern.episode.rows[0]["metric"] for concern in attention(fold(rows), "fail")] == ["auc", "ece"]
+
+
+@given(VERDICTS)
+def test_a_flapping_check_is_one_concern(verdicts):
+    """However often a check changes its mind, it takes one line that accounts for all its failing days."""
+    rows = checks(verdicts)
+    concerns = attention(fold(rows), "fail")
+    assert len(concerns) <= 1
+    counted = [len(found.rows) for concern in concerns for found in (concern.episode, *concern.others)]
+    assert sum(counted) == sum(row["verdict"] == "fail" for row in rows)
 
 
 @given(VERDICTS, VERDICTS)

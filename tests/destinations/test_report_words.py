@@ -43,7 +43,7 @@ def test_limits_are_written_as_declared():
 def test_interval_names_its_unit_once():
     """Both ends of an interval share one unit."""
     row = {"metric": "base_rate", "unit": "1", "value": 0.2, "lower": 0.19, "upper": 0.21}
-    assert words.with_interval(row) == "20.0 % (19.0 to 21.0 %)"
+    assert words.interval(row) == "19.0 to 21.0 %"
 
 
 def test_unknown_metrics_get_a_readable_name():
