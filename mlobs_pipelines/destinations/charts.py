@@ -106,7 +106,7 @@ def trend(
     y = alt.Y(
         "y:Q",
         scale=alt.Scale(domain=_domain(rows), zero=False, nice=True, clamp=False),
-        axis=alt.Axis(format=how.axis, tickCount=5, title=how.unit or None),
+        axis=alt.Axis(format=how.axis, tickCount=5, title=None),
     )
     base = alt.Chart(inline(_trend_point(row) for row in rows)).encode(
         x=day_axis(domain=days), color=version_colour(colours)
@@ -186,7 +186,7 @@ def timeline(spans: Sequence[Stretch]) -> Spec:
     )
     return finish(
         chart.encode(
-            x=day_axis("d", grid=True),
+            x=day_axis("d", grid=True, tickCount=14),
             x2="e:T",
             y=alt.Y(
                 "lane:N",

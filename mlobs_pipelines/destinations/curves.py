@@ -121,26 +121,28 @@ def reliability_layers(colours: Mapping[str, str], *, legend: bool = False) -> l
     ]
 
 
-def label_lag(rows: Sequence[Row]) -> Spec:
-    """Share of predictions with a label against the hours since the prediction, a line per month."""
-    points = [
+def _lag_points(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    return [
         {
             "v": row["model_version"],
             "month": row["window_start"].strftime("%Y-%m"),
             "h": int(row["feature"].removesuffix("h")),
             "y": rounded(row["value"]),
-            "n": row["n"],
         }
         for row in rows
         if row["value"] is not None and row["feature"].removesuffix("h").isdigit()
     ]
+
+
+def label_lag(rows: Sequence[Row]) -> Spec:
+    """Share of predictions with a label against the hours since the prediction, a line per month."""
     ticks = "{" + ",".join(f"'{hours}':'{text}'" for hours, text in LAG_TICKS.items()) + "}[datum.value]"
     x = alt.X(
         "h:Q",
         scale=alt.Scale(type="log", domain=[1, max(LAG_TICKS)], nice=False),
         axis=alt.Axis(values=list(LAG_TICKS), labelExpr=ticks, title="time since the prediction", grid=False),
     )
-    base = alt.Chart(inline(points)).encode(
+    base = alt.Chart(inline(_lag_points(rows))).encode(
         x=x,
         y=alt.Y(
             "y:Q",

@@ -210,7 +210,9 @@ def _trend(
     rows = metrics.select([metric], window, feature=feature)
     if not any(row["value"] is not None for row in rows):
         return None
-    title = f"{words.title(metric)}{' of the score' if feature else ''}, {words.window(window)}"
+    unit = words.scale(metric, rows[0]["unit"]).unit
+    what = f"{words.title(metric)}{' of the score' if feature else ''}{f' ({unit})' if unit else ''}"
+    title = f"{what}, {words.window(window)}"
     return Figure(title, f"{title}, by day and model version", charts.trend(rows, colours, _days(facts)))
 
 

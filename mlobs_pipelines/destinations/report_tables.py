@@ -115,7 +115,7 @@ class Line:
 
 
 def directions(judged: Sequence[Row]) -> dict[str, str]:
-    """Per metric, the side of the limit on which a value passes: read off decided rows, else from its nature."""
+    """Per metric, the side of the limit on which a value passes: read off decided rows, else its nature."""
     found = {
         name: "≥" if metric.direction > 0 else "≤" for name, metric in METRICS.items() if metric.direction
     }

@@ -74,11 +74,11 @@ def is_share(metric: str) -> bool:
 
 
 def scale(metric: str, unit: str = "1") -> Scale:
-    """The axis format and the unit of a metric."""
+    """The axis format of a metric, and its unit where the axis does not show it."""
     if is_share(metric):
-        return Scale("~%", "share of rows")
+        return Scale("~%", "")
     if unit == "rows":
-        return Scale("~s", "rows")
+        return Scale("~s", "")
     return Scale(",~f", {"1": "", "h": "hours", "ms": "milliseconds"}.get(unit, unit))
 
 
