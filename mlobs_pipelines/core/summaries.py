@@ -61,7 +61,14 @@ class FeatureSummary(Additive):
     baseline_nulls: int
     baseline_bins: Ints
     baseline_cells: Ints
-    FIXED: ClassVar[tuple[str, ...]] = ("atom", "ordered", "baseline_n", "baseline_nulls", "baseline_bins", "baseline_cells")
+    FIXED: ClassVar[tuple[str, ...]] = (
+        "atom",
+        "ordered",
+        "baseline_n",
+        "baseline_nulls",
+        "baseline_bins",
+        "baseline_cells",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,34 @@
+"""Assembly only: every folder under `data_contracts/` becomes part of one Dagster code location."""
+
+import dagster as dg
+
+from mlobs_pipelines.contracts.folder import load_models
+from mlobs_pipelines.core.metrics import METRICS
+from mlobs_pipelines.defs.model import model_definitions
+from mlobs_pipelines.defs.resources import Site
+from mlobs_pipelines.settings import Settings
+
+
+def build_defs(site: Site | None = None) -> dg.Definitions:
+    """Assemble the definitions of every declared model.
+
+    Parameters
+    ----------
+    site
+        Settings and clock to use instead of the environment's.
+
+    Raises
+    ------
+    ContractError
+        If a model's folder has problems; the message names every one by file and line.
+    """
+    place = site or Site(Settings())
+    models = load_models(place.settings.contracts, METRICS)
+    merged = dg.Definitions.merge(*(model_definitions(place, spec) for spec in models.values()))
+    return dg.Definitions.merge(merged, dg.Definitions(executor=dg.in_process_executor))
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """The code location that `workspace.yaml` names."""
+    return build_defs()

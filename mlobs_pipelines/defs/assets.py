@@ -1,0 +1,93 @@
+"""The one factory for assets that are a table of the lake: a step, its layout, and what people are told."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from mlobs_pipelines.contracts.folder import ModelSpec
+from mlobs_pipelines.contracts.odcs import Contract
+from mlobs_pipelines.defs.lineage import ColumnSources, asset_key, described, record
+from mlobs_pipelines.defs.partitions import daily, days_of
+from mlobs_pipelines.defs.resources import CODE_VERSION, Site
+from mlobs_pipelines.steps.walk import Outcomes, Walk
+from mlobs_pipelines.store.layout import TableLayout
+
+Part = dg.AssetsDefinition | dg.AssetChecksDefinition
+Step = Callable[[Walk, Sequence[date]], Outcomes]
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """An asset that is read, and which of its days one day needs.
+
+    Attributes
+    ----------
+    name
+        Name of the asset.
+    before, after
+        Days before and after the own one that are read too.
+    partitioned
+        False for an asset without partitions.
+    """
+
+    name: str
+    before: int = 0
+    after: int = 0
+    partitioned: bool = True
+
+
+def table_asset(  # noqa: PLR0913 - one argument per declared fact
+    site: Site,
+    spec: ModelSpec,
+    step: Step,
+    layout: TableLayout,
+    description: str,
+    *,
+    upstream: Sequence[Upstream] = (),
+    contract: Contract | None = None,
+    lineage: ColumnSources | None = None,
+    kinds: set[str] | None = None,
+) -> dg.AssetsDefinition:
+    """Make a daily asset that runs a step for all days of a run at once."""
+
+    @dg.asset(
+        key=asset_key(spec.monitor.model, layout.name),
+        deps=[_dependency(spec, item) for item in upstream],
+        **common(spec, description, {"deltalake", *(kinds or ())}),
+        partitions_def=daily(spec.monitor),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        metadata=described(spec, layout, contract, lineage),
+    )
+    def table(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
+        walk = site.walk_of(context, spec)
+        yield from record(context, walk, step(walk, days_of(context)))
+
+    return table
+
+
+def common(spec: ModelSpec, description: str, kinds: set[str]) -> Mapping[str, Any]:
+    """What every asset of a model says of itself."""
+    monitor = spec.monitor
+    return {
+        "group_name": monitor.model,
+        "owners": list(monitor.owners),
+        "description": description,
+        "kinds": kinds,
+        "tags": {"mlobs/model": monitor.model, "mlobs/task": monitor.task},
+        "code_version": CODE_VERSION,
+    }
+
+
+def _dependency(spec: ModelSpec, item: Upstream) -> dg.AssetDep:
+    key = asset_key(spec.monitor.model, item.name)
+    if not item.partitioned:
+        return dg.AssetDep(key, partition_mapping=dg.AllPartitionMapping())
+    if not item.before and not item.after:
+        return dg.AssetDep(key)
+    mapping = dg.TimeWindowPartitionMapping(
+        start_offset=-item.before, end_offset=item.after, allow_nonexistent_upstream_partitions=True
+    )
+    return dg.AssetDep(key, partition_mapping=mapping)

@@ -1,0 +1,112 @@
+"""Partitioned asset checks: one evaluation per day, also when a run is about many days.
+
+What is wrong is found by plain functions from a walk and its days to findings; Dagster's side is here.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData as Target,  # Dagster has no public name for it
+)
+
+from mlobs_pipelines.contracts.folder import ModelSpec
+from mlobs_pipelines.defs.lineage import asset_key
+from mlobs_pipelines.defs.partitions import daily, days_of
+from mlobs_pipelines.defs.resources import Site
+from mlobs_pipelines.steps.walk import Walk
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found about one day.
+
+    Attributes
+    ----------
+    passed
+        False for a failure; an undecided finding has passed.
+    description
+        One sentence for the person who opens the check.
+    severe
+        Whether a failure is an error rather than a warning.
+    undecided
+        Whether too little is known to say pass or fail.
+    metadata
+        Evidence: counts, shares, names.
+    """
+
+    passed: bool
+    description: str
+    severe: bool = True
+    undecided: bool = False
+    metadata: Mapping[str, dg.MetadataValue] = field(default_factory=dict)
+
+
+Look = Callable[[Walk, Sequence[date]], Mapping[date, Finding]]
+
+
+def partitioned_check(
+    site: Site, spec: ModelSpec, asset: str, name: str, description: str, look: Look
+) -> dg.AssetChecksDefinition:
+    """Make a check whose every day is judged on its own, in single-day and in range runs.
+
+    It never blocks: in a range run that would hold back every other day. What must not flow is kept back by
+    the steps themselves, day by day.
+    """
+    key = asset_key(spec.monitor.model, asset)
+    check_spec = dg.AssetCheckSpec(
+        name,
+        asset=key,
+        description=description,
+        partitions_def=daily(spec.monitor),
+        metadata={"runbook": dg.MetadataValue.url(spec.monitor.runbook)},
+    )
+
+    @dg.multi_asset_check(specs=[check_spec], name=f"{key.to_python_identifier()}__{name}")
+    def check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
+        days = days_of(context)
+        findings = look(site.walk_of(context, spec), days)
+        for day in days:
+            yield _evaluation(context, spec, key, name, day, findings[day])
+        yield dg.Output(None, output_name=context.op_execution_context.op_def.output_defs[0].name)
+
+    return check
+
+
+def _evaluation(
+    context: dg.AssetCheckExecutionContext,
+    spec: ModelSpec,
+    key: dg.AssetKey,
+    name: str,
+    day: date,
+    finding: Finding,
+) -> dg.AssetCheckEvaluation:
+    warn = finding.undecided or not finding.severe
+    verdict = "undecided" if finding.undecided else "pass" if finding.passed else "fail"
+    facts = {
+        "verdict": dg.MetadataValue.text(verdict),
+        **finding.metadata,
+        "owners": dg.MetadataValue.text(", ".join(spec.monitor.owners)),
+        "runbook": dg.MetadataValue.url(spec.monitor.runbook),
+    }
+    return dg.AssetCheckEvaluation(
+        asset_key=key,
+        check_name=name,
+        passed=finding.passed,
+        severity=dg.AssetCheckSeverity.WARN if warn else dg.AssetCheckSeverity.ERROR,
+        description=finding.description,
+        metadata=facts,
+        blocking=False,
+        partition=day.isoformat(),
+        target_materialization_data=_target(context.instance, key, day),
+    )
+
+
+def _target(instance: dg.DagsterInstance, key: dg.AssetKey, day: date) -> Target | None:
+    wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[day.isoformat()])
+    found = instance.fetch_materializations(wanted, limit=1).records
+    if not found:
+        return None
+    return Target(storage_id=found[0].storage_id, run_id=found[0].run_id, timestamp=found[0].timestamp)

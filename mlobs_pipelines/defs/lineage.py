@@ -1,0 +1,123 @@
+"""From a step's outcomes to what Dagster keeps: metadata per partition, column schema, column lineage.
+
+The one place that writes metadata about data: counts, hashes, names and times, never a value of a row.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from mlobs_pipelines.contracts.folder import ModelSpec
+from mlobs_pipelines.contracts.odcs import Contract
+from mlobs_pipelines.steps.walk import Outcome, Outcomes, Walk
+from mlobs_pipelines.store.layout import TableLayout
+
+ColumnSources = Mapping[str, Sequence[tuple[str, str]]]
+
+
+def asset_key(model: str, name: str) -> dg.AssetKey:
+    """Key of one of a model's assets."""
+    return dg.AssetKey([model, name])
+
+
+def record(
+    context: dg.AssetExecutionContext, walk: Walk, outcomes: Outcomes
+) -> Iterator[dg.MaterializeResult[None]]:
+    """Attach each partition's evidence, and report partitions of other days that were written too."""
+    own = set(context.partition_keys)
+    for day, outcome in sorted(outcomes.items()):
+        metadata = evidence(walk, outcome)
+        if day.isoformat() in own:
+            context.add_asset_metadata(metadata, partition_key=day.isoformat())
+        else:
+            context.log_event(
+                dg.AssetMaterialization(context.asset_key, partition=day.isoformat(), metadata=metadata)
+            )
+    hashes = "|".join(outcomes[date.fromisoformat(key)].version.content_hash for key in sorted(own))
+    version = hashes if len(own) == 1 else hashlib.sha256(hashes.encode()).hexdigest()
+    yield dg.MaterializeResult(data_version=dg.DataVersion(version))
+
+
+def evidence(walk: Walk, outcome: Outcome) -> dict[str, dg.MetadataValue]:
+    """What one partition's materialization shows."""
+    version = outcome.version
+    found: dict[str, dg.MetadataValue] = {
+        "dagster/partition_row_count": dg.MetadataValue.int(outcome.rows_out),
+        "rows_in": dg.MetadataValue.int(outcome.rows_in),
+        "rows_out": dg.MetadataValue.int(outcome.rows_out),
+        "quarantined": dg.MetadataValue.int(outcome.quarantined),
+        "bytes": dg.MetadataValue.int(version.bytes),
+        "content_hash": dg.MetadataValue.text(version.content_hash),
+        "table_version": dg.MetadataValue.int(version.table_version),
+        "changed": dg.MetadataValue.bool(version.changed),
+        "as_of": dg.MetadataValue.text(walk.as_of.isoformat()),
+        "batch_id": dg.MetadataValue.text(walk.commit["batch_id"]),
+        "code_version": dg.MetadataValue.text(walk.commit["code_version"]),
+        "declaration_hash": dg.MetadataValue.text(walk.spec.hash),
+    }
+    if outcome.inputs:
+        found["inputs"] = dg.MetadataValue.json(dict(outcome.inputs))
+    for name, value in outcome.facts.items():
+        if value is not None:
+            found[name] = _value(value)
+    if outcome.note:
+        found["note"] = dg.MetadataValue.md(f"**{outcome.note}**")
+    return found
+
+
+def _value(value: str | float) -> dg.MetadataValue:
+    if isinstance(value, str):
+        return dg.MetadataValue.text(value)
+    return dg.MetadataValue.int(value) if isinstance(value, int) else dg.MetadataValue.float(value)
+
+
+def described(
+    spec: ModelSpec, layout: TableLayout, contract: Contract | None, lineage: ColumnSources | None = None
+) -> dict[str, Any]:
+    """Definition metadata of an asset that is a table: column schema, column lineage, owner's runbook."""
+    found: dict[str, Any] = {
+        "dagster/column_schema": _schema(layout.schema, contract),
+        "dagster/table_name": f"{spec.monitor.model}/{layout.name}",
+        "runbook": dg.MetadataValue.url(spec.monitor.runbook),
+        "partitioned_by": dg.MetadataValue.text(", ".join(layout.keys)),
+    }
+    if contract is not None:
+        found["contract"] = dg.MetadataValue.text(f"{contract.id} {contract.version}")
+        found["contract_hash"] = dg.MetadataValue.text(contract.hash)
+    if lineage:
+        columns = {
+            column: [dg.TableColumnDep(asset_key(spec.monitor.model, asset), name) for asset, name in sources]
+            for column, sources in lineage.items()
+        }
+        found["dagster/column_lineage"] = dg.TableColumnLineage(columns)
+    return found
+
+
+def _schema(schema: pa.Schema, contract: Contract | None) -> dg.TableSchema:
+    known = {} if contract is None else {c.name: c for table in contract.tables for c in table.columns}
+    columns = []
+    for field in schema:
+        column = known.get(field.name)
+        tags = {"classification": column.classification} if column and column.classification else {}
+        if column and column.restricted:
+            tags["stored_as"] = "keyed_hash"
+        constraints = dg.TableColumnConstraints(nullable=not (column and column.required))
+        columns.append(
+            dg.TableColumn(
+                field.name,
+                str(field.type),
+                column.description if column else None,
+                constraints=constraints,
+                tags=tags,
+            )
+        )
+    return dg.TableSchema(columns)
+
+
+def summary(outcomes: Mapping[str, Outcome]) -> dict[str, dg.MetadataValue]:
+    """Row counts of an unpartitioned asset's parts."""
+    return {f"{name}_rows": dg.MetadataValue.int(outcome.rows_out) for name, outcome in outcomes.items()}

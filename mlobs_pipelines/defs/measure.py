@@ -1,0 +1,157 @@
+"""Measure in Dagster: baseline, statistics and metrics, and one check per family of metrics."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+
+import dagster as dg
+import polars as pl
+
+from mlobs_pipelines.contracts.folder import ModelSpec
+from mlobs_pipelines.core.metrics import METRICS as REGISTRY
+from mlobs_pipelines.defs.assets import Part, Upstream, common, table_asset
+from mlobs_pipelines.defs.checks import Finding, Look, partitioned_check
+from mlobs_pipelines.defs.lineage import asset_key, described, summary
+from mlobs_pipelines.defs.pictures import picture
+from mlobs_pipelines.defs.resources import Site
+from mlobs_pipelines.steps.baseline import measure_baselines
+from mlobs_pipelines.steps.layouts import BASELINE_LAYOUT, STATISTICS_LAYOUT
+from mlobs_pipelines.steps.metrics import score
+from mlobs_pipelines.steps.statistics import measure
+from mlobs_pipelines.steps.walk import Walk
+from mlobs_pipelines.store.metric_store import MetricStore
+from mlobs_pipelines.store.tables import METRICS
+
+SAYS = {
+    "volume": "Row counts and null shares keep their objectives.",
+    "drift": "Features and scores are distributed as in the version's training set (effect and noise).",
+    "skew": "What was served equals what the feature views say was known at the prediction.",
+    "quality": "Realized quality (AUC, accuracy, log loss, Brier) keeps its objectives.",
+    "calibration": "Scores mean what they say: calibration error keeps its objectives.",
+    "label_lag": "Labels arrive in time: coverage, backlog and lag keep their objectives.",
+    "operations": "Requests are answered, and in time.",
+}
+SHOWN = 50
+WINDOW_REACH = 27
+
+
+def measure_parts(site: Site, spec: ModelSpec) -> Iterator[Part]:
+    """Assets and checks of the measure step."""
+    yield _baseline(site, spec)
+    yield table_asset(
+        site,
+        spec,
+        measure,
+        STATISTICS_LAYOUT,
+        "Mergeable statistics per version and segment: metrics are computed from these, never from rows.",
+        upstream=[
+            Upstream("prediction_log"),
+            Upstream("feature_snapshots"),
+            Upstream("labelled_predictions"),
+            Upstream("baseline", partitioned=False),
+        ],
+        kinds={"numpy"},
+    )
+    yield table_asset(
+        site,
+        spec,
+        score,
+        METRICS,
+        "Metric store: drift, skew, quality, calibration, label lag and operations per window, with verdicts.",
+        upstream=[Upstream("statistics", before=WINDOW_REACH), Upstream("baseline", partitioned=False)],
+        kinds={"numpy"},
+    )
+    judged = {REGISTRY[objective.metric].family for objective in spec.monitor.objectives}
+    for family, says in SAYS.items():
+        if family in judged:
+            yield partitioned_check(site, spec, "metrics", family, says, _family(family))
+
+
+def _baseline(site: Site, spec: ModelSpec) -> dg.AssetsDefinition:
+    says = (
+        "What each version learned from, as statistics: the bins and shares that drift is measured against."
+    )
+
+    @dg.asset(
+        key=asset_key(spec.monitor.model, "baseline"),
+        **common(spec, says, {"deltalake", "numpy"}),
+        metadata=described(spec, BASELINE_LAYOUT, None),
+    )
+    def baseline(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        outcomes = measure_baselines(site.walk_of(context, spec))
+        ids = {
+            f"{name}_id": dg.MetadataValue.text(str(o.facts["baseline_id"])) for name, o in outcomes.items()
+        }
+        return dg.MaterializeResult(metadata={**summary(outcomes), **ids})
+
+    return baseline
+
+
+def _family(family: str) -> Look:
+    names = [metric.name for metric in REGISTRY.values() if metric.family == family]
+
+    def look(walk: Walk, days: Sequence[date]) -> Mapping[date, Finding]:
+        store = MetricStore(walk.lake)
+        rows = store.query(walk.model, metrics=names, first=min(days), last=max(days), as_of=walk.as_of)
+        frame = pl.DataFrame(rows)
+        by_day = {key[0]: part for key, part in frame.partition_by("day", as_dict=True).items()}
+        found = {day: _judge(by_day.get(day.isoformat(), frame.clear())) for day in days}
+        last = max(days)
+        shown = picture(family, by_day.get(last.isoformat(), frame.clear()))
+        if shown is not None:
+            finding = found[last]
+            found[last] = Finding(
+                finding.passed,
+                finding.description,
+                finding.severe,
+                finding.undecided,
+                {**finding.metadata, "picture": shown},
+            )
+        return found
+
+    return look
+
+
+def _judge(rows: pl.DataFrame) -> Finding:
+    judged = rows.filter(pl.col("verdict") != "none")
+    counts = {name: judged.filter(pl.col("verdict") == name).height for name in ("pass", "fail", "undecided")}
+    metadata: dict[str, dg.MetadataValue] = {
+        name: dg.MetadataValue.int(count) for name, count in counts.items()
+    }
+    failed = judged.filter(pl.col("verdict") == "fail")
+    open_rows = pl.concat([failed, judged.filter(pl.col("verdict") == "undecided")])
+    if open_rows.height:
+        metadata["evidence"] = dg.MetadataValue.table(
+            [_evidence(row) for row in open_rows.head(SHOWN).to_dicts()]
+        )
+    if failed.height:
+        severe = "error" in failed.get_column("severity")
+        text = f"{failed.height} of {judged.height} objectives failed: {_list(failed)}"
+        return Finding(passed=False, description=text, severe=severe, metadata=metadata)
+    if counts["undecided"]:
+        text = f"{counts['undecided']} of {judged.height} objectives are undecided: {_list(open_rows)}"
+        return Finding(passed=True, undecided=True, description=text, metadata=metadata)
+    if not judged.height:
+        return Finding(
+            passed=True, undecided=True, description="No window ends on this day.", metadata=metadata
+        )
+    return Finding(passed=True, description=f"All {judged.height} objectives are met.", metadata=metadata)
+
+
+def _list(rows: pl.DataFrame, most: int = 3) -> str:
+    said = [f"{_name(row)}: {row['reason']}" for row in rows.head(most).to_dicts()]
+    more = f"; and {rows.height - most} more" if rows.height > most else ""
+    return "; ".join(said) + more
+
+
+def _name(row: Mapping[str, object]) -> str:
+    of = f" of {row['feature']}" if row["feature"] else ""
+    where = f", {row['segment']} {row['segment_value']}" if row["segment"] else ""
+    return f"{row['model_version']} {row['metric']}{of} ({row['window']}{where})"
+
+
+def _evidence(row: Mapping[str, object]) -> dg.TableRecord:
+    names = ("model_version", "metric", "feature", "segment", "segment_value", "window", "verdict")
+    numbers = ("value", "lower", "upper", "threshold", "n")
+    text = {name: str(row[name]) for name in names}
+    values = {name: "" if row[name] is None else f"{row[name]:.6g}" for name in numbers}
+    return dg.TableRecord({**text, **values, "reason": str(row["reason"])})

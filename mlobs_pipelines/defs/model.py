@@ -1,0 +1,40 @@
+"""One declared model as Dagster definitions, and the component that offers the same to other projects."""
+
+from pathlib import Path
+
+import dagster as dg
+
+from mlobs_pipelines.contracts.folder import ModelSpec, load_model
+from mlobs_pipelines.core.metrics import METRICS
+from mlobs_pipelines.defs.ingest import ingest_parts
+from mlobs_pipelines.defs.jobs import jobs, schedules
+from mlobs_pipelines.defs.join import join_parts
+from mlobs_pipelines.defs.measure import measure_parts
+from mlobs_pipelines.defs.resources import Site
+from mlobs_pipelines.defs.snapshot import snapshot_parts
+from mlobs_pipelines.defs.tell import tell_parts
+from mlobs_pipelines.settings import Settings
+
+STEPS = (ingest_parts, snapshot_parts, join_parts, measure_parts, tell_parts)
+
+
+def model_definitions(site: Site, spec: ModelSpec) -> dg.Definitions:
+    """Assets, checks, jobs and schedules of one model."""
+    parts = [part for step in STEPS for part in step(site, spec)]
+    return dg.Definitions(
+        assets=[part for part in parts if not isinstance(part, dg.AssetChecksDefinition)],
+        asset_checks=[part for part in parts if isinstance(part, dg.AssetChecksDefinition)],
+        jobs=list(jobs(spec)),
+        schedules=list(schedules(spec)),
+    )
+
+
+class MonitoredModel(dg.Component, dg.Model, dg.Resolvable):
+    """A monitored model as a component: ``folder`` is its folder of contracts."""
+
+    folder: str
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        """Build the model's definitions; a relative folder is looked for in the project."""
+        folder = Path(context.project_root) / self.folder
+        return model_definitions(Site(Settings()), load_model(folder, METRICS))

@@ -1,0 +1,38 @@
+"""Tell in Dagster: the report as an asset."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+
+from mlobs_pipelines.contracts.folder import ModelSpec
+from mlobs_pipelines.defs.assets import Part, common
+from mlobs_pipelines.defs.lineage import asset_key
+from mlobs_pipelines.defs.resources import Site
+from mlobs_pipelines.steps.tell import write_report
+
+
+def report_path(site: Site, spec: ModelSpec) -> Path:
+    """Where a model's report is written."""
+    return site.settings.home / "reports" / f"{spec.monitor.model}.html"
+
+
+def tell_parts(site: Site, spec: ModelSpec) -> Iterator[Part]:
+    """The report asset."""
+    model = spec.monitor.model
+    says = "Self-contained HTML report: what needs attention, trends, calibration, drift, label lag."
+
+    @dg.asset(
+        key=asset_key(model, "report"),
+        deps=[dg.AssetDep(asset_key(model, "metrics"), partition_mapping=dg.AllPartitionMapping())],
+        **common(spec, says, {"html"}),
+    )
+    def report(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        path = report_path(site, spec)
+        rows = write_report(site.walk_of(context, spec), path)
+        size = path.stat().st_size
+        return dg.MaterializeResult(
+            metadata={"path": dg.MetadataValue.path(path.absolute()), "metric_rows": rows, "bytes": size}
+        )
+
+    yield report

@@ -1,0 +1,150 @@
+"""Baseline: what each model version learned from, as statistics, with the cells and bins fixed on it.
+
+A feature's cells are fixed once, on the first declared version that has it; its drift bins once per version.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from mlobs_pipelines.core.buckets import (
+    Codes,
+    Grid,
+    bucket_of,
+    cell_codes,
+    fit_grid,
+    quantile_edges,
+    score_codes,
+)
+from mlobs_pipelines.engine.cells import coded_rows, groupings
+from mlobs_pipelines.engine.scan import FeaturePlan, floats, scan_features
+from mlobs_pipelines.sources.files import read_file
+from mlobs_pipelines.steps.bins import SCORE, BaselineError
+from mlobs_pipelines.steps.layouts import BASELINE_FEATURES, BASELINE_LAYOUT
+from mlobs_pipelines.steps.walk import Outcome, Walk
+from mlobs_pipelines.store.content import content_hash
+
+RARE = 0.01
+ROLE = "baseline"
+
+
+def measure_baselines(walk: Walk) -> dict[str, Outcome]:
+    """Measure the training set of every declared version.
+
+    Returns
+    -------
+    dict of str to Outcome
+        By model version; the content hash of the published features is the baseline's id.
+
+    Raises
+    ------
+    BaselineError
+        If a training set is missing, unreadable or lacks a column.
+    """
+    grids: dict[str, Grid] = {}
+    outcomes = {}
+    for version in walk.spec.monitor.versions:
+        frame, facts = _training(walk, version)
+        arrow = frame.to_arrow()
+        for feature in walk.spec.monitor.features:
+            if feature.kind == "numeric":
+                values = floats(arrow.column(feature.name))
+                grids.setdefault(feature.name, fit_grid(values[np.isfinite(values)]))
+        outcomes[version] = _publish(walk, version, arrow, grids, facts)
+    return outcomes
+
+
+def _training(walk: Walk, version: str) -> tuple[pl.DataFrame, dict[str, float]]:
+    declared = walk.spec.monitor.versions[version]
+    path = Path(declared.baseline.format(landing=walk.landing))
+    delivery = read_file(path, "parquet")
+    if delivery.frame is None:
+        why = delivery.problem or "the file does not exist"
+        raise BaselineError(f"baseline of {version}: {path}: {why}")
+    wanted = [*walk.spec.monitor.feature_names, SCORE, *walk.spec.monitor.segments]
+    absent = sorted(set(wanted) - set(delivery.frame.columns))
+    if absent:
+        raise BaselineError(f"baseline of {version}: {path}: missing column {', '.join(absent)}")
+    facts = Path(declared.facts.format(landing=walk.landing))
+    importance = json.loads(facts.read_text())["importance"] if facts.is_file() else {}
+    return delivery.frame.select(*dict.fromkeys(wanted)), importance
+
+
+def _publish(
+    walk: Walk, version: str, rows: pa.Table, grids: Mapping[str, Grid], importance: Mapping[str, float]
+) -> Outcome:
+    plans = [
+        FeaturePlan(f.name, grids[f.name] if f.kind == "numeric" else None)
+        for f in walk.spec.monitor.features
+    ]
+    described = [_describe(rows, plan, importance.get(plan.name)) for plan in plans]
+    described.append(_describe_score(rows))
+    table = pa.Table.from_pylist(described).append_column("model_version", _repeat(version, len(described)))
+    baseline_id = hashlib.sha256(content_hash(table).encode()).hexdigest()[:16]
+    table = table.append_column("baseline_id", _repeat(baseline_id, len(described)))
+    features = table.select(BASELINE_FEATURES.schema.names).cast(BASELINE_FEATURES.schema)
+    walk.lake.replace(walk.model, BASELINE_FEATURES, [(version,)], features, commit=walk.commit)
+    statistics = _statistics(walk, version, rows, plans)
+    published = walk.lake.replace(walk.model, BASELINE_LAYOUT, [(version,)], statistics, commit=walk.commit)
+    return Outcome(
+        rows.num_rows,
+        rows.num_rows,
+        0,
+        published[(version,)],
+        {},
+        {"baseline_id": baseline_id, "features": len(plans)},
+    )
+
+
+def _repeat(text: str, times: int) -> pa.Array:
+    return pa.array([text] * times, pa.string())
+
+
+def _statistics(walk: Walk, version: str, rows: pa.Table, plans: list[FeaturePlan]) -> pa.Table:
+    constant = {"day": ROLE, "model_version": version, "role": ROLE}
+    for name, value in constant.items():
+        rows = rows.append_column(name, _repeat(value, rows.num_rows))
+    groups = groupings(rows, walk.spec.monitor.segments)
+    codes = score_codes(floats(rows.column(SCORE)))
+    scores = [coded_rows(group, SCORE, "cells", codes) for group in groups]
+    return pa.concat_tables([*scan_features(rows, groups, plans), *scores])
+
+
+def _describe(rows: pa.Table, plan: FeaturePlan, importance: float | None) -> dict[str, object]:
+    if plan.grid is None:
+        names = pl.Series(rows.column(plan.name).to_pylist(), dtype=pl.String).drop_nulls()
+        counts = names.value_counts().filter(pl.col("count") >= RARE * rows.num_rows)
+        common = sorted(counts.to_series(0).to_list())
+        return _row(plan.name, "categorical", Grid(), np.empty(0, np.int32), common, importance)
+    values = floats(rows.column(plan.name))
+    codes = bucket_of(cell_codes(values[np.isfinite(values)] + 0.0, plan.grid), plan.grid)
+    return _row(plan.name, "numeric", plan.grid, _edges(codes), [], importance)
+
+
+def _describe_score(rows: pa.Table) -> dict[str, object]:
+    edges = _edges(score_codes(floats(rows.column(SCORE))))
+    return _row(SCORE, SCORE, Grid(), edges, [], None)
+
+
+def _edges(codes: Codes) -> Codes:
+    return quantile_edges(*np.unique(codes, return_counts=True))
+
+
+def _row(
+    name: str, kind: str, grid: Grid, edges: Codes, categories: list[str], importance: float | None
+) -> dict[str, object]:
+    return {
+        "feature": name,
+        "kind": kind,
+        "location": grid.location,
+        "scale": grid.scale,
+        "atoms": grid.atoms.tolist(),
+        "edges": edges.tolist(),
+        "categories": categories,
+        "importance": importance,
+    }

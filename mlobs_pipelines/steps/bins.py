@@ -1,0 +1,103 @@
+"""How features are binned: what the baseline step fixed, as the steps after it read it.
+
+Fixing bins is the baseline step's business; counting with them is the engine's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mlobs_pipelines.core.buckets import Codes, Grid
+from mlobs_pipelines.engine.scan import FeaturePlan, ScanPlan
+from mlobs_pipelines.steps.layouts import BASELINE_FEATURES
+from mlobs_pipelines.steps.walk import Walk
+
+SCORE = "score"
+
+
+class BaselineError(RuntimeError):
+    """A version's training set that cannot be used, or one that was not measured yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureBaseline:
+    """How one feature of one version is binned.
+
+    Attributes
+    ----------
+    grid
+        Cells of a numeric feature; None for a categorical one, and for the score, whose cells are fixed.
+    edges
+        Drift edges in bucket codes.
+    categories
+        Categories with a drift bin of their own.
+    importance
+        Permutation importance in the training set; NaN where unknown.
+    """
+
+    grid: Grid | None
+    edges: Codes
+    categories: tuple[str, ...]
+    importance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """The measured training set of one version."""
+
+    baseline_id: str
+    features: Mapping[str, FeatureBaseline]
+
+
+def load_baselines(walk: Walk) -> dict[str, Baseline]:
+    """Read how every version's features are binned.
+
+    Raises
+    ------
+    BaselineError
+        If a declared version has not been measured.
+    """
+    rows = walk.lake.read(walk.model, BASELINE_FEATURES).to_pylist()
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(row["model_version"], {})[row["feature"]] = row
+    absent = sorted(set(walk.spec.monitor.versions) - set(found))
+    if absent:
+        raise BaselineError(
+            f"{walk.model}: the baseline of {', '.join(absent)} has not been measured: materialize "
+            f"{walk.model}/baseline first"
+        )
+    return {version: _baseline(features) for version, features in found.items()}
+
+
+def _baseline(rows: Mapping[str, Mapping[str, Any]]) -> Baseline:
+    features = {name: _feature(row) for name, row in rows.items()}
+    return Baseline(next(iter(rows.values()))["baseline_id"], features)
+
+
+def _feature(row: Mapping[str, Any]) -> FeatureBaseline:
+    atoms = np.array(row["atoms"], dtype=np.float64)
+    grid = Grid(row["location"], row["scale"], atoms) if row["kind"] == "numeric" else None
+    importance = np.nan if row["importance"] is None else row["importance"]
+    return FeatureBaseline(grid, np.array(row["edges"], np.int32), tuple(row["categories"]), importance)
+
+
+def scan_plan(walk: Walk, baselines: Mapping[str, Baseline]) -> ScanPlan:
+    """How the model's rows are counted: cells from the baselines, the rest from the monitor."""
+    monitor = walk.spec.monitor
+    grids = {n: f.grid for b in baselines.values() for n, f in b.features.items()}
+    features = tuple(
+        FeaturePlan(f.name, grids[f.name] if f.kind == "numeric" else None, f.view is not None)
+        for f in monitor.features
+    )
+    horizons = tuple(h.total_seconds() for h in monitor.labels.horizons)
+    return ScanPlan(
+        features,
+        monitor.segments,
+        {name: version.threshold for name, version in monitor.versions.items()},
+        monitor.good_status,
+        monitor.labels.unit.total_seconds(),
+        horizons,
+    )

@@ -1,0 +1,128 @@
+"""The tables that steps hand rows over in, derived from a model's contracts.
+
+Columns of the contract, plus what each step adds. How tables are stored is the store's business.
+"""
+
+import pyarrow as pa
+
+from mlobs_pipelines.contracts.folder import ModelSpec
+from mlobs_pipelines.contracts.odcs import Column, Kind
+from mlobs_pipelines.engine.cells import CELLS_SCHEMA, SORT_BY
+from mlobs_pipelines.store.layout import TableLayout
+
+UTC_TIME = pa.timestamp("us", tz="UTC")
+TYPES = {
+    Kind.STRING: pa.string(),
+    Kind.INTEGER: pa.int64(),
+    Kind.NUMBER: pa.float64(),
+    Kind.BOOLEAN: pa.bool_(),
+    Kind.TIMESTAMP: UTC_TIME,
+    Kind.DATE: pa.date32(),
+}
+DAY = pa.field("day", pa.string())
+BASELINE_LAYOUT = TableLayout("baseline", CELLS_SCHEMA, ("model_version",), SORT_BY)
+BASELINE_FEATURES = TableLayout(
+    "baseline_features",
+    pa.schema(
+        [
+            ("model_version", pa.string()),
+            ("feature", pa.string()),
+            ("kind", pa.string()),
+            ("location", pa.float64()),
+            ("scale", pa.float64()),
+            ("atoms", pa.list_(pa.float64())),
+            ("edges", pa.list_(pa.int32())),
+            ("categories", pa.list_(pa.string())),
+            ("importance", pa.float64()),
+            ("baseline_id", pa.string()),
+        ]
+    ),
+    ("model_version",),
+    ("feature",),
+)
+STATISTICS_LAYOUT = TableLayout(
+    "statistics",
+    pa.schema([*CELLS_SCHEMA, ("as_of", UTC_TIME), ("as_of_key", pa.string())]),
+    ("day", "as_of_key"),
+    SORT_BY,
+)
+
+
+def predictions_layout(spec: ModelSpec) -> TableLayout:
+    """Predictions as ingested."""
+    return TableLayout(
+        "predictions", _schema(_columns(spec, "predictions")), ("day",), ("prediction_id", "model_version")
+    )
+
+
+def labels_layout(spec: ModelSpec) -> TableLayout:
+    """Labels as ingested, by day of arrival."""
+    return TableLayout("labels", _schema(_columns(spec, "labels")), ("day",), ("prediction_id", "arrived_at"))
+
+
+def features_layout(spec: ModelSpec) -> TableLayout:
+    """Rows of every feature view in one table; columns of other views are null."""
+    columns = _columns(spec, "features")
+    schema = pa.schema([DAY, ("view", pa.string()), *_fields(columns)])
+    return TableLayout("features", schema, ("day",), ("view", "observed_at"))
+
+
+def snapshots_layout(spec: ModelSpec) -> TableLayout:
+    """Features as known at each prediction, with age and miss reason per view."""
+    contract = {column.name: column for column in _columns(spec, "features")}
+    fields = [DAY, ("prediction_id", pa.string()), ("predicted_at", UTC_TIME)]
+    for view in spec.monitor.feature_views:
+        served = [item.name for item in spec.monitor.features if item.view == view]
+        fields += [(name, TYPES[contract[name].kind]) for name in served]
+        fields += [(f"{view}__age_s", pa.float64()), (f"{view}__miss", pa.string())]
+    return TableLayout("feature_snapshots", pa.schema(fields), ("day",), ("prediction_id",))
+
+
+def log_layout(spec: ModelSpec) -> TableLayout:
+    """Predictions of known versions, with the decision each led to."""
+    schema = pa.schema([*_schema(_columns(spec, "predictions")), ("decision", pa.bool_())])
+    return TableLayout("prediction_log", schema, ("day",), ("prediction_id", "model_version"))
+
+
+def labelled_layout(spec: ModelSpec) -> TableLayout:
+    """Predictions with the label known as of a moment."""
+    contract = {column.name: column for column in _columns(spec, "predictions")}
+    schema = pa.schema(
+        [
+            DAY,
+            ("prediction_id", pa.string()),
+            ("predicted_at", UTC_TIME),
+            ("model_version", pa.string()),
+            ("role", pa.string()),
+            ("status", pa.string()),
+            ("score", pa.float64()),
+            *((name, TYPES[contract[name].kind]) for name in spec.monitor.segments),
+            ("label", pa.int64()),
+            ("outcome", pa.string()),
+            ("arrived_at", UTC_TIME),
+            ("first_arrived_at", UTC_TIME),
+            ("revisions", pa.int64()),
+            ("conflict", pa.bool_()),
+            ("early", pa.bool_()),
+            ("state", pa.string()),
+            ("lag_s", pa.float64()),
+            ("age_s", pa.float64()),
+            ("as_of", UTC_TIME),
+        ]
+    )
+    return TableLayout("labelled_predictions", schema, ("day",), ("prediction_id", "model_version"))
+
+
+def _columns(spec: ModelSpec, dataset: str) -> list[Column]:
+    contract = {"predictions": spec.predictions, "features": spec.features, "labels": spec.labels}[dataset]
+    distinct = {column.name: column for table in contract.tables for column in table.columns}
+    return list(distinct.values())
+
+
+def _fields(columns: list[Column]) -> list[pa.Field]:
+    # A restricted column holds a keyed hash, whatever it was.
+    return [pa.field(c.name, pa.string() if c.restricted else TYPES[c.kind]) for c in columns]
+
+
+def _schema(columns: list[Column]) -> pa.Schema:
+    return pa.schema([DAY, *_fields(columns)])

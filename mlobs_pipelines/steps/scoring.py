@@ -1,0 +1,315 @@
+"""One model version's statistics to rows of the metric store: run every registered metric, judge, write down.
+
+Which windows and days is the metrics step's business; arithmetic is `core`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mlobs_pipelines.contracts.folder import ModelSpec
+from mlobs_pipelines.contracts.monitor import Objective
+from mlobs_pipelines.core.metrics import METRICS, Metric
+from mlobs_pipelines.core.summaries import (
+    FeatureSummary,
+    LabelSummary,
+    OperationSummary,
+    ScoreSummary,
+    SkewSummary,
+    Summary,
+)
+from mlobs_pipelines.core.verdicts import Rule, judge
+from mlobs_pipelines.core.vocabulary import Estimate, Flags, Maturity, Verdict, Window
+from mlobs_pipelines.core.windows import Span
+from mlobs_pipelines.steps.against import feature_summaries, score_drift_summaries
+from mlobs_pipelines.steps.bins import SCORE, Baseline
+from mlobs_pipelines.steps.windows import (
+    Counts,
+    Group,
+    label_summary,
+    operation_summary,
+    score_summary,
+    skew_summary,
+)
+from mlobs_pipelines.store.tables import METRICS as LAYOUT
+from mlobs_pipelines.store.tables import as_of_key
+
+CURVE_WINDOWS = (Window.FOUR_WEEKS, Window.MONTH)
+ROW_COUNT = "row_count"  # of scored predictions, said once and not per feature
+NUMBERS = ("value", "lower", "upper", "bound", "noise")
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What is scored: one version over some windows, and where the numbers come from."""
+
+    spec: ModelSpec
+    version: str
+    baseline: Baseline
+    spans: tuple[Span, ...]
+    moments: tuple[datetime, ...]
+    inputs: tuple[str, ...]
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """The (segment, window) pairs in which the version was asked, and what is the same for every metric.
+
+    Attributes
+    ----------
+    asked : (G, W) bool
+    columns
+        Constant columns, one entry per asked pair in row order.
+    windows, roles, whole : (N,)
+        Window name, role, and whether the pair is about all rows.
+    """
+
+    asked: Flags
+    columns: Mapping[str, pa.Array]
+    windows: np.ndarray
+    roles: np.ndarray
+    whole: Flags
+
+
+def score_version(scope: Scope, rows: pa.Table, baseline: pa.Table) -> pa.Table:
+    """Run every registered metric on every window of one version.
+
+    Parameters
+    ----------
+    rows
+        The version's statistics of all days of all spans.
+    baseline
+        The version's baseline statistics.
+
+    Returns
+    -------
+    pyarrow.Table
+        Rows of the metric store; none for a window in which the version got no request.
+    """
+    counts, base = _counts(scope, rows), _baseline_counts(baseline)
+    labels = label_summary(counts, *_label_units(scope))
+    frame = _frame(scope, counts, rows, labels)
+    tables = [
+        _rows(scope, frame, metric, feature, estimate)
+        for metric, feature, estimate in _estimates(scope, counts, base, labels)
+        if _applies(estimate)
+    ]
+    return pa.concat_tables(table for some in tables for table in some)
+
+
+def _counts(scope: Scope, rows: pa.Table) -> Counts:
+    first = min(span.start for span in scope.spans)
+    last = max(span.end for span in scope.spans)
+    days = [first + timedelta(days=offset) for offset in range((last - first).days)]
+    return Counts(_parts(rows), _groups(rows), days, scope.spans)
+
+
+def _baseline_counts(rows: pa.Table) -> Counts:
+    """A baseline as counts of one window: its rows carry no calendar day."""
+    day = datetime(1970, 1, 1).date()  # noqa: DTZ001 - a placeholder, no clock
+    dated = rows.set_column(
+        rows.column_names.index("day"), "day", pa.repeat(pa.scalar(day.isoformat()), rows.num_rows)
+    )
+    span = Span(Window.DAY, day, day + timedelta(days=1))
+    return Counts(_parts(dated), _groups(dated), [day], [span])
+
+
+def _parts(rows: pa.Table) -> dict[tuple[str, str], pa.Table]:
+    keys = pc.binary_join_element_wise(rows.column("subject"), rows.column("part"), "\x1f")
+    encoded = keys.combine_chunks().dictionary_encode()
+    encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
+    order = np.argsort(encoded.indices.to_numpy(), kind="stable")
+    bounds = np.searchsorted(encoded.indices.to_numpy()[order], np.arange(len(encoded.dictionary) + 1))
+    arranged = rows.take(pa.array(order))
+    result = {}
+    for position, name in enumerate(encoded.dictionary.to_pylist()):
+        subject, part = name.split("\x1f")
+        start, end = int(bounds[position]), int(bounds[position + 1])
+        result[(subject, part)] = arranged.slice(start, end - start)
+    return result
+
+
+def _groups(rows: pa.Table) -> list[Group]:
+    found = rows.group_by(["segment", "segment_value"]).aggregate([])
+    return sorted(zip(found.column(0).to_pylist(), found.column(1).to_pylist(), strict=True))
+
+
+def _label_units(scope: Scope) -> tuple[float, np.ndarray]:
+    labels = scope.spec.monitor.labels
+    horizons = np.array([horizon / timedelta(hours=1) for horizon in labels.horizons])
+    return labels.unit / timedelta(hours=1), horizons
+
+
+def _estimates(
+    scope: Scope, counts: Counts, base: Counts, labels: LabelSummary
+) -> Iterator[tuple[Metric, str, Estimate]]:
+    for feature in scope.spec.monitor.features:
+        binned = scope.baseline.features[feature.name]
+        summaries = list(feature_summaries(counts, base, feature.name, binned))
+        yield from (item for item in _grouped(FeatureSummary, feature.name, summaries) if not _is_count(item))
+        if feature.view is not None:
+            yield from _run(SkewSummary, feature.name, skew_summary(counts, feature.name))
+    drift = list(score_drift_summaries(counts, base, scope.baseline.features[SCORE]))
+    for metric, _, estimate in _grouped(FeatureSummary, SCORE, drift):
+        if metric.family == "drift" or metric.name == ROW_COUNT:
+            yield metric, "" if metric.name == ROW_COUNT else SCORE, estimate
+    yield from _run(ScoreSummary, "", score_summary(counts))
+    yield from _run(LabelSummary, "", labels)
+    yield from _run(OperationSummary, "", operation_summary(counts))
+
+
+def _is_count(item: tuple[Metric, str, Estimate]) -> bool:
+    return item[0].name == ROW_COUNT
+
+
+def _run(kind: type[Summary], feature: str, summary: Summary) -> Iterator[tuple[Metric, str, Estimate]]:
+    for metric in _metrics_of(kind):
+        estimate = metric.function(summary)
+        if metric.labels is None:
+            yield metric, feature, estimate
+            continue
+        for index, name in enumerate(metric.labels(summary)):
+            yield metric, name, _slice(estimate, index)
+
+
+def _grouped(
+    kind: type[Summary], feature: str, summaries: Iterable[Summary]
+) -> Iterator[tuple[Metric, str, Estimate]]:
+    found = list(summaries)
+    for metric in _metrics_of(kind):
+        yield metric, feature, _stacked([metric.function(summary) for summary in found])
+
+
+def _metrics_of(kind: type[Summary]) -> list[Metric]:
+    return [metric for metric in METRICS.values() if metric.summary is kind]
+
+
+def _stacked(estimates: list[Estimate]) -> Estimate:
+    arrays = {
+        item.name: np.stack([getattr(estimate, item.name) for estimate in estimates])
+        for item in fields(Estimate)
+        if item.name != "need"
+    }
+    return Estimate(**arrays, need=estimates[0].need)
+
+
+def _slice(estimate: Estimate, index: int) -> Estimate:
+    arrays = {f.name: getattr(estimate, f.name)[..., index] for f in fields(Estimate) if f.name != "need"}
+    return Estimate(**arrays, need=estimate.need)
+
+
+def _applies(estimate: Estimate) -> bool:
+    return bool(np.isfinite(estimate.value).any())
+
+
+def _frame(scope: Scope, counts: Counts, rows: pa.Table, labels: LabelSummary) -> _Frame:
+    asked = counts.counts("requests", "status", 2).sum(axis=-1) > 0
+    group, span = np.nonzero(asked)
+    coverage = METRICS["label_coverage"].function(labels).value[asked]
+    aged = (labels.mature[..., -1] == labels.predictions)[asked]
+    mature = aged & (coverage >= scope.spec.monitor.labels.coverage_target)
+    roles = _roles(scope, rows)[span]
+    windows = np.array([str(item.window) for item in scope.spans])[span]
+    segments, values = (np.array([g[part] for g in counts.groups])[group] for part in (0, 1))
+    columns = {
+        "role": pa.array(roles),
+        "segment": pa.array(segments),
+        "segment_value": pa.array(values),
+        "window": pa.array(windows),
+        "window_start": pa.array([item.start for item in scope.spans], pa.date32()).take(pa.array(span)),
+        "window_end": pa.array([item.end for item in scope.spans], pa.date32()).take(pa.array(span)),
+        "as_of": pa.array(scope.moments, LAYOUT.schema.field("as_of").type).take(pa.array(span)),
+        "as_of_key": pa.array([as_of_key(moment) for moment in scope.moments]).take(pa.array(span)),
+        "day": pa.array([item.last.isoformat() for item in scope.spans]).take(pa.array(span)),
+        "inputs": pa.array(scope.inputs).take(pa.array(span)),
+        "maturity": pa.array(np.where(mature, str(Maturity.MATURE), str(Maturity.PROVISIONAL))),
+        "label_coverage": _number(coverage),
+    }
+    return _Frame(asked, columns, windows, roles, segments == "")
+
+
+def _roles(scope: Scope, rows: pa.Table) -> np.ndarray:
+    """The version's role on the last day of each window that has rows: the one most requests came under."""
+    status = rows.filter(pc.equal(rows.column("part"), "status"))
+    whole = status.filter(pc.equal(status.column("segment"), ""))
+    seen: dict[str, tuple[int, str]] = {}
+    for day, role, counted in zip(
+        *(whole.column(n).to_pylist() for n in ("day", "role", "counts")), strict=True
+    ):
+        seen[day] = max(seen.get(day, (0, "")), (sum(counted), role))
+    found = []
+    for span in scope.spans:
+        present = [day.isoformat() for day in span.days if day.isoformat() in seen]
+        found.append(seen[present[-1]][1] if present else "")
+    return np.array(found)
+
+
+def _rows(scope: Scope, frame: _Frame, metric: Metric, feature: str, estimate: Estimate) -> list[pa.Table]:
+    keep = np.isin(frame.windows, CURVE_WINDOWS) if metric.labels else np.ones(frame.windows.size, dtype=bool)
+    found = _flatten(estimate, frame.asked)
+    verdicts = _judged(scope, frame, metric, feature, found)
+    columns = dict(frame.columns)
+    columns |= {name: _number(getattr(found, name)) for name in NUMBERS}
+    columns |= {"n": pa.array(found.n.astype(np.int64)), **verdicts}
+    constants = {
+        "model": scope.spec.monitor.model,
+        "model_version": scope.version,
+        "feature": feature,
+        "metric": metric.name,
+        "unit": metric.unit,
+        "baseline_id": scope.baseline.baseline_id,
+        "run_id": scope.run_id,
+    }
+    columns |= {name: pa.repeat(pa.scalar(value), found.n.size) for name, value in constants.items()}
+    table = pa.table({name: columns[name] for name in LAYOUT.schema.names}).cast(LAYOUT.schema)
+    return [table if keep.all() else table.filter(pa.array(keep))]
+
+
+def _flatten(estimate: Estimate, asked: Flags) -> Estimate:
+    arrays = {f.name: getattr(estimate, f.name)[asked] for f in fields(Estimate) if f.name != "need"}
+    return Estimate(**arrays, need=estimate.need)
+
+
+def _number(values: np.ndarray) -> pa.Array:
+    """Floats with null where there is no number."""
+    return pa.array(values, pa.float64(), mask=~np.isfinite(values))
+
+
+def _judged(
+    scope: Scope, frame: _Frame, metric: Metric, feature: str, found: Estimate
+) -> dict[str, pa.Array]:
+    size = found.n.size
+    verdicts = np.full(size, str(Verdict.NONE), dtype=object)
+    thresholds, reasons, severities = (
+        np.full(size, np.nan),
+        np.full(size, "", object),
+        np.full(size, "", object),
+    )
+    for objective in scope.spec.monitor.objectives:
+        if objective.metric != metric.name or not _concerns(scope, objective, feature):
+            continue
+        mask = (frame.windows == str(objective.window)) & np.isin(frame.roles, objective.roles)
+        mask &= frame.whole | objective.segments
+        rule = Rule(fail_above=objective.fail_above, fail_below=objective.fail_below)
+        verdicts[mask], reasons[mask] = judge(_flatten(found, mask), rule, unit=metric.unit)
+        thresholds[mask], severities[mask] = rule.limit, objective.severity
+    return {
+        "verdict": pa.array(verdicts, pa.string()),
+        "threshold": _number(thresholds),
+        "reason": pa.array(reasons, pa.string()),
+        "severity": pa.array(severities, pa.string()),
+    }
+
+
+def _concerns(scope: Scope, objective: Objective, feature: str) -> bool:
+    if objective.features is not None and feature not in objective.features:
+        return False
+    if objective.min_importance is None:
+        return True
+    binned = scope.baseline.features.get(feature)
+    return binned is not None and bool(binned.importance >= objective.min_importance)

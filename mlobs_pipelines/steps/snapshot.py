@@ -1,0 +1,106 @@
+"""Snapshot: for each prediction, the features as they were known at its time, recomputed from feature tables.
+
+The join's semantics are `engine.joins`; what was served stays in the prediction log, and their difference
+is counted by the statistics step.
+"""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mlobs_pipelines.engine.joins import View, point_in_time
+from mlobs_pipelines.steps.layouts import features_layout, predictions_layout, snapshots_layout
+from mlobs_pipelines.steps.walk import Evidence, Outcome, Outcomes, Walk, chunks, keys, published, texts
+from mlobs_pipelines.store.lake import Between, PartitionVersion
+
+
+def snapshot(walk: Walk, days: Sequence[date]) -> Outcomes:
+    """Take the point-in-time feature snapshot of each prediction day.
+
+    Returns
+    -------
+    dict of date to Outcome
+        Facts hold, per view, the share of predictions that found a value.
+    """
+    outcomes: Outcomes = {}
+    layout = snapshots_layout(walk.spec)
+    for chunk in chunks("feature_snapshots", days):
+        rows = _snapshot_rows(walk, chunk)
+        versions = walk.lake.replace(walk.model, layout, keys(chunk), rows, commit=walk.commit)
+        inputs = _inputs(walk, chunk)
+        for day in chunk:
+            today = rows.filter(pc.equal(rows.column("day"), day.isoformat()))
+            outcomes[day] = _outcome(walk, today, versions[(day.isoformat(),)], inputs[day])
+    return outcomes
+
+
+def views(walk: Walk) -> list[View]:
+    """The model's feature views as the join needs them."""
+    monitor = walk.spec.monitor
+    return [
+        View(name, view.entity, view.ttl, tuple(f.name for f in monitor.features if f.view == name))
+        for name, view in monitor.feature_views.items()
+    ]
+
+
+def _snapshot_rows(walk: Walk, days: list[date]) -> pa.Table:
+    found = views(walk)
+    wanted = list(dict.fromkeys(["prediction_id", "predicted_at", "day", *(view.entity for view in found)]))
+    source = predictions_layout(walk.spec)
+    predictions = _distinct(walk, walk.lake.read(walk.model, source, where={"day": texts(days)}), wanted)
+    for view in found:
+        joined = point_in_time(walk.duck, predictions, _view_rows(walk, view, days), view)
+        for name in joined.column_names[1:]:
+            predictions = _put(predictions, name, joined.column(name))
+    layout = snapshots_layout(walk.spec)
+    return predictions.select(layout.schema.names).cast(layout.schema)
+
+
+def _put(table: pa.Table, name: str, column: pa.ChunkedArray) -> pa.Table:
+    # An entity column may be a feature too; its recomputed value replaces it only after the last join.
+    if name in table.column_names:
+        return table.set_column(table.column_names.index(name), name, column)
+    return table.append_column(name, column)
+
+
+def _distinct(walk: Walk, predictions: pa.Table, columns: list[str]) -> pa.Table:
+    rest = ", ".join(f'min("{name}") AS "{name}"' for name in columns if name != "prediction_id")
+    sql = f"SELECT prediction_id, {rest} FROM predictions GROUP BY prediction_id ORDER BY prediction_id"  # noqa: S608 - contract names
+    return walk.duck.query(sql, {"predictions": predictions})
+
+
+def _view_rows(walk: Walk, view: View, days: list[date]) -> pa.Table:
+    reach = -(-view.ttl // timedelta(days=1))
+    first, last = min(days) - timedelta(days=reach), max(days)
+    columns = list(dict.fromkeys(["view", view.entity, "observed_at", "available_at", *view.features]))
+    span = Between(first.isoformat(), last.isoformat())
+    rows = walk.lake.read(walk.model, features_layout(walk.spec), where={"day": span}, columns=columns)
+    return rows.filter(pc.equal(rows.column("view"), view.name)).drop(["view"])
+
+
+def _inputs(walk: Walk, days: list[date]) -> dict[date, dict[str, str]]:
+    predictions = published(walk, predictions_layout(walk.spec), days)
+    longest = max((view.ttl for view in views(walk)), default=timedelta(0))
+    reach = -(-longest // timedelta(days=1))
+    span = [min(days) - timedelta(days=reach) + timedelta(days=i) for i in range(len(days) + reach)]
+    features = published(walk, features_layout(walk.spec), span)
+    return {
+        day: {
+            **({"predictions": predictions[day.isoformat()]} if day.isoformat() in predictions else {}),
+            **({"features": features[day.isoformat()]} if day.isoformat() in features else {}),
+        }
+        for day in days
+    }
+
+
+def _outcome(walk: Walk, rows: pa.Table, version: PartitionVersion, inputs: dict[str, str]) -> Outcome:
+    facts: dict[str, Evidence] = {}
+    for view in views(walk):
+        miss = rows.column(f"{view.name}__miss")
+        facts[f"{view.name}_coverage"] = miss.null_count / len(miss) if len(miss) else None
+        for reason in pc.value_counts(miss.drop_null()).to_pylist():
+            facts[f"{view.name}_{reason['values']}"] = reason["counts"]
+        facts[f"{view.name}_age_max_s"] = pc.max(rows.column(f"{view.name}__age_s")).as_py()
+    return Outcome(rows.num_rows, rows.num_rows, 0, version, inputs, facts)

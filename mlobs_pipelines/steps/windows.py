@@ -1,0 +1,167 @@
+"""From stored statistics to summaries of windows: dense arrays over segments and days, added up by window.
+
+Comparing a window with its baseline is `against`; what a metric makes of a summary is `core.metrics`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mlobs_pipelines.core.buckets import bucket_edges
+from mlobs_pipelines.core.summaries import LabelSummary, OperationSummary, ScoreSummary, SkewSummary
+from mlobs_pipelines.core.vocabulary import Floats, Ints
+from mlobs_pipelines.core.windows import Span
+from mlobs_pipelines.engine.cells import Flat, flatten
+from mlobs_pipelines.engine.scan import CONFUSION_CODES, RELIABILITY_BINS, SKEW_CODES, STATE_CODES
+from mlobs_pipelines.steps.bins import SCORE
+
+Group = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """One version's statistics, addressable by subject and part.
+
+    Attributes
+    ----------
+    parts
+        Stored rows by (subject, part).
+    groups
+        (segment, segment value) of each leading entry; the first is all rows.
+    days
+        Every calendar day from the first to the last that a span needs.
+    spans
+        The windows, in the order of the second axis of every result.
+    """
+
+    parts: Mapping[tuple[str, str], pa.Table]
+    groups: Sequence[Group]
+    days: Sequence[date]
+    spans: Sequence[Span]
+
+    def flat(self, subject: str, part: str) -> tuple[Flat, Ints, Ints]:
+        """Cells of a part, with the group and the day of each."""
+        rows = self.parts.get((subject, part))
+        if rows is None:
+            none = np.empty(0, dtype=np.int64)
+            return Flat(none, none, None, none, np.empty(0), np.empty(0)), none, none
+        flat = flatten(rows)
+        return flat, self._groups(rows)[flat.row], self._days(rows)[flat.row]
+
+    def _groups(self, rows: pa.Table) -> Ints:
+        index = {group: position for position, group in enumerate(self.groups)}
+        pairs = zip(rows.column("segment").to_pylist(), rows.column("segment_value").to_pylist(), strict=True)
+        return np.array([index[pair] for pair in pairs], dtype=np.int64)
+
+    def _days(self, rows: pa.Table) -> Ints:
+        names = pa.array([day.isoformat() for day in self.days])
+        found: Ints = pc.index_in(rows.column("day"), names).to_numpy().astype(np.int64)
+        return found
+
+    def windows(self, group: Ints, day: Ints, code: Ints, width: int, values: np.ndarray) -> np.ndarray:
+        """Add values up by group, window and code.
+
+        Returns
+        -------
+        (G, W, width) of the dtype of `values`
+        """
+        daily = np.zeros((len(self.groups), len(self.days), width), dtype=values.dtype)
+        np.add.at(daily, (group, day, code), values)
+        first = np.array([(span.start - self.days[0]).days for span in self.spans])
+        last = np.array([(span.end - self.days[0]).days for span in self.spans])
+        if np.issubdtype(values.dtype, np.integer):
+            running = np.concatenate([np.zeros_like(daily[:, :1]), daily.cumsum(axis=1)], axis=1)
+            total: np.ndarray = running[:, last] - running[:, first]
+            return total
+        # A running sum of floats would make a window depend on the days before it.
+        sums = [daily[:, start:end].sum(axis=1) for start, end in zip(first, last, strict=True)]
+        return np.stack(sums, axis=1)
+
+    def counts(self, subject: str, part: str, width: int) -> Ints:
+        """Counts of a part with known codes 0 … width - 1."""
+        flat, group, day = self.flat(subject, part)
+        return self.windows(group, day, flat.codes, width, flat.counts)
+
+    def sums(self, subject: str, part: str, width: int) -> tuple[Floats, Floats]:
+        """Σ and Σ² of a part with known codes 0 … width - 1."""
+        flat, group, day = self.flat(subject, part)
+        first = self.windows(group, day, flat.codes, width, flat.sums)
+        return first, self.windows(group, day, flat.codes, width, flat.squares)
+
+
+def score_summary(counts: Counts) -> ScoreSummary:
+    """Scores by label of every window."""
+    parts = [counts.flat(SCORE, part) for part in ("positive", "negative")]
+    codes = np.unique(np.concatenate([flat.codes for flat, _, _ in parts]))
+    positives, negatives = (
+        counts.windows(group, day, np.searchsorted(codes, flat.codes), codes.size, flat.counts)
+        for flat, group, day in parts
+    )
+    flat, group, day = counts.flat(SCORE, "unlabelled")
+    unlabelled = counts.windows(group, day, np.zeros_like(flat.codes), 1, flat.counts)[..., 0]
+    confusion = counts.counts(SCORE, "confusion", len(CONFUSION_CODES))
+    loss, loss_sq = counts.sums(SCORE, "log_loss", 1)
+    error, error_sq = counts.sums(SCORE, "squared_error", 1)
+    bins = [
+        counts.counts(SCORE, f"reliability_{part}", RELIABILITY_BINS) for part in ("positive", "negative")
+    ]
+    sums = [counts.sums(SCORE, f"reliability_{part}", RELIABILITY_BINS) for part in ("positive", "negative")]
+    return ScoreSummary(
+        positives=positives,
+        negatives=negatives,
+        unlabelled=unlabelled,
+        **{name: confusion[..., code] for name, code in CONFUSION_CODES.items()},
+        log_loss=loss[..., 0],
+        log_loss_sq=loss_sq[..., 0],
+        squared_error=error[..., 0],
+        squared_error_sq=error_sq[..., 0],
+        bin_n=bins[0] + bins[1],
+        bin_positives=bins[0],
+        bin_score=sums[0][0] + sums[1][0],
+        bin_score_sq=sums[0][1] + sums[1][1],
+        bin_score_positives=sums[0][0],
+    )
+
+
+def label_summary(counts: Counts, unit_h: float, horizons_h: Floats) -> LabelSummary:
+    """How far the labels of every window have come."""
+    parts = [counts.flat("label", part) for part in ("arrived", "pending")]
+    width = max((int(flat.codes.max(initial=0)) for flat, _, _ in parts), default=0) + 1
+    arrived, pending = (
+        counts.windows(group, day, flat.codes, width, flat.counts) for flat, group, day in parts
+    )
+    state = counts.counts("label", "state", len(STATE_CODES))
+    return LabelSummary(
+        **{name: state[..., code] for name, code in STATE_CODES.items()},
+        arrived=arrived,
+        pending=pending,
+        mature=counts.counts("label", "mature", horizons_h.size),
+        mature_labelled=counts.counts("label", "in_time", horizons_h.size),
+        unit_h=unit_h,
+        horizons_h=horizons_h,
+    )
+
+
+def operation_summary(counts: Counts) -> OperationSummary:
+    """Requests and latency of every window."""
+    status = counts.counts("requests", "status", 2)
+    flat, group, day = counts.flat("requests", "latency")
+    codes = np.unique(flat.codes).astype(np.int32)
+    low, high = bucket_edges(codes)
+    latency = counts.windows(group, day, np.searchsorted(codes, flat.codes), codes.size, flat.counts)
+    return OperationSummary(status.sum(axis=-1), status[..., 1], latency, low, high)
+
+
+def skew_summary(counts: Counts, name: str) -> SkewSummary:
+    """One feature as served against as recomputed, in every window."""
+    seen = counts.counts(name, "skew", len(SKEW_CODES))
+    sums, _ = counts.sums(name, "skew", len(SKEW_CODES))
+    return SkewSummary(
+        **{key: seen[..., SKEW_CODES[key]] for key in ("pairs", "mismatched", "missing", "extra")},
+        absolute_delta=sums[..., SKEW_CODES["delta"]],
+        absolute_sum=sums[..., SKEW_CODES["sum"]],
+    )
