@@ -173,7 +173,8 @@ class Lake:
         Parameters
         ----------
         table
-            Name of a table, which must exist, or a layout: then a missing table reads as an empty one.
+            Name of a table, which must exist, or a layout: then a missing table reads as an empty one, and
+            a column that the table does not have yet as nulls.
         where
             Per partition column a value, a collection of values, or a `Between`.
         version
@@ -181,8 +182,12 @@ class Lake:
         """
         if isinstance(table, TableLayout) and not self.exists(model, table.name):
             return table.empty().select(list(columns or table.schema.names))
+        dataset = self.dataset(model, table, where=where, version=version)
+        unknown = sorted(set(columns or ()) - set(dataset.schema.names))
+        if unknown:
+            raise LayoutMismatchError(f"table {_name(table)} of {model} has no column {', '.join(unknown)}")
         try:
-            return self.dataset(model, table, where=where, version=version).to_table(columns=_listed(columns))
+            return dataset.to_table(columns=_listed(columns))
         except FileNotFoundError:
             raise LakeError(
                 f"table {_name(table)} of {model} at version {version}: its files have expired; "
@@ -194,7 +199,8 @@ class Lake:
     ) -> ds.Dataset:
         """The matching partitions as an Arrow dataset, for scans by column and by batch."""
         opened, files = self._select(model, _name(table), where, version)
-        return self._dataset(opened, files)
+        schema = table.schema if isinstance(table, TableLayout) else delta.table_schema(opened)
+        return self._dataset(opened, files, schema)
 
     def files(
         self, model: str, table: str, *, where: Where | None = None, version: int | None = None
@@ -252,14 +258,14 @@ class Lake:
         files = delta.live_files(opened, self.place.table(model, table))
         return opened, [file for file in files if matches(keys, file.key, where or {})]
 
-    def _dataset(self, opened: DeltaTable, files: Sequence[StoredFile]) -> ds.Dataset:
+    def _dataset(self, opened: DeltaTable, files: Sequence[StoredFile], schema: pa.Schema) -> ds.Dataset:
         filesystem, form = self.place.filesystem(), ds.ParquetFileFormat()
         keys = opened.metadata().partition_columns
         fragments = [
             form.make_fragment(self.place.inside(file.path), filesystem, _expression(keys, file.key))
             for file in files
         ]
-        return ds.FileSystemDataset(fragments, delta.table_schema(opened), form, filesystem)
+        return ds.FileSystemDataset(fragments, schema, form, filesystem)
 
     def _publish(
         self,
@@ -302,7 +308,7 @@ class Lake:
 
     def _hash(self, opened: DeltaTable, layout: TableLayout, files: Sequence[StoredFile]) -> str:
         kept = [name for name in layout.schema.names if name not in layout.volatile]
-        rows = self._dataset(opened, files).to_table(columns=kept)
+        rows = self._dataset(opened, files, layout.schema).to_table(columns=kept)
         return content_hash(ordered(rows, layout))
 
     def _stored(

@@ -209,6 +209,15 @@ def test_nullable_columns_can_be_added(lake, layout, make_rows):
     assert lake.read("m", "scores").column("extra").to_pylist() == [[1.0]] * 5 + [None] * 10
 
 
+def test_columns_to_come_read_as_null(lake, layout, make_rows):
+    """A layout wider than its table reads the new column as null; a name that nobody knows is an error."""
+    lake.replace("m", layout, keys(DAYS[0]), make_rows(DAYS[0]), commit=COMMIT)
+    wider = replace(layout, schema=layout.schema.append(pa.field("extra", pa.float64())))
+    assert lake.read("m", wider, columns=["extra"]).column("extra").null_count == 5
+    with pytest.raises(LayoutMismatchError, match="no column scroe"):
+        lake.read("m", "scores", columns=["scroe"])
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

@@ -1,11 +1,12 @@
 import math
 from datetime import UTC, date, datetime, timedelta
 
+import duckdb
 import pyarrow as pa
 import pytest
 
 from mlobs_pipelines.store.lake import LayoutMismatchError
-from mlobs_pipelines.store.metric_store import MetricStore
+from mlobs_pipelines.store.metric_store import MetricStore, _statement
 from mlobs_pipelines.store.tables import METRIC_COLUMNS, as_of_key
 
 DAY = date(2013, 3, 1)
@@ -164,3 +165,14 @@ def test_missing_names_are_refused(store):
     """The absence of a segment is spelled "", never null."""
     with pytest.raises(LayoutMismatchError, match="column segment"):
         write(store, metric(segment=None))
+
+
+def test_a_remote_lake_answers_alike(store):
+    """The scan through a dataset, which an object store needs, gives what the scan of local files gives."""
+    write(store, metric(), metric(metric="ece", value=0.2))
+    write(store, metric(as_of=LATE, value=0.3))
+    with duckdb.connect() as connection:
+        connection.register("stored", store.lake.dataset("m", "metrics"))
+        statement = _statement("stored", ["metric"], latest=True)
+        found = connection.sql(statement, params=[["auc"]]).to_arrow_table().cast(METRIC_COLUMNS)
+    assert found.equals(store.query("m", metrics=["auc"]))
