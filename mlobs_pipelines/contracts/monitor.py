@@ -66,6 +66,12 @@ def _timezone(value: str) -> str:
     return value
 
 
+def _template(value: str) -> str:
+    if set("{}") & set(value.replace("{landing}", "", 1)):
+        raise ValueError(f"{value!r} has a placeholder that is unknown; valid: {{landing}}")
+    return value
+
+
 def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
     twice = [value for value, count in Counter(values).items() if count > 1]
     if twice:
@@ -83,7 +89,7 @@ Day = Annotated[date, BeforeValidator(_day)]
 Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
 Owner = Annotated[str, AfterValidator(_owner)]
 Columns = Annotated[tuple[ColumnName, ...], AfterValidator(_distinct)]
-Template = Annotated[str, StringConstraints(pattern=r"^[^{}]*(\{landing\}[^{}]*)?$", min_length=1)]
+Template = Annotated[str, StringConstraints(min_length=1), AfterValidator(_template)]
 
 
 class Section(BaseModel):
@@ -217,8 +223,9 @@ class Objective(Section):
     @model_validator(mode="after")
     def _one_limit(self) -> Self:
         if (self.fail_above is None) == (self.fail_below is None):
-            said = "neither" if self.fail_above is None else "both"
-            raise ValueError(f"{said} of fail_above and fail_below is set; set exactly one")
+            if self.fail_above is None:
+                raise ValueError("neither fail_above nor fail_below is set; set exactly one")
+            raise ValueError("both fail_above and fail_below are set; set exactly one")
         return self
 
 

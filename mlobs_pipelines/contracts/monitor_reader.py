@@ -34,6 +34,7 @@ _SAID = {
     "model_type": ("not a mapping", "write keys and values"),
     "too_short": ("empty", "write at least one"),
     "string_too_short": ("empty", "write a text"),
+    "timezone_aware": ("an instant without a zone", "write it with its zone, as in 2014-02-01T00:00:00Z"),
 }
 
 
@@ -88,6 +89,8 @@ def _words(path: KeyPath, found: dict[str, Any]) -> tuple[str, str]:
         )
     if kind == "string_pattern_mismatch":
         return f"{value!r} has a form that is not allowed", f"pattern: {context['pattern']}"
+    if kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
+        return f"{value!r} is out of range", str(found["msg"]).replace("Input should be", "valid:")
     message, _, valid = found["msg"].removeprefix("Value error, ").partition("; ")
     return _SAID.get(kind, (message, valid))
 

@@ -263,7 +263,7 @@ def _text_rules(
         said = "an enumeration is enforced for string columns only"
         yield document.problem((*path, "enum"), said, "write minimum and maximum")
     elif not all(
-        isinstance(item.get("value"), str) for _, item in items(column, "enum") if isinstance(item, dict)
+        isinstance(item.get("value", ""), str) for _, item in items(column, "enum") if isinstance(item, dict)
     ):
         yield document.problem((*path, "enum"), "a value that is not text", "write the values in quotes")
     yield from _patterns(document, path, column)

@@ -118,10 +118,9 @@ COLUMN = Level(
 QUALITY = Level(
     _ABOUT
     | {"name", "type", "metric", "arguments", "engine", "implementation", "severity", "dimension", "unit"}
-    | {"businessImpact", "mustBe", "mustNotBe", "mustBeGreaterThan", "mustBeGreaterOrEqualTo"}
+    | {"query", "businessImpact", "mustBe", "mustNotBe", "mustBeGreaterThan", "mustBeGreaterOrEqualTo"}
     | {"mustBeLessThan", "mustBeLessOrEqualTo", "mustBeBetween", "mustNotBeBetween"},
     {
-        "query": "SQL is not run; use a library metric, or type: custom with engine: greatExpectations",
         "rule": "the standard replaced it; write metric",
         "method": "remove it",
         "schedule": "rules run with every delivery; remove it",

@@ -29,19 +29,32 @@ _WORDS = {
 
 def schema_problems(document: Document) -> list[Problem]:
     """Return where the document breaks the standard; keys it does not know are left to `odcs_keys`."""
-    errors = (leaf for error in _validator().iter_errors(document.data) for leaf in _leaves(error))
-    return [problem for error in errors if error.validator not in _KEYS for problem in _said(document, error)]
+    errors = (error for error in _errors(document.data) if error.validator not in _KEYS)
+    return [problem for error in errors for problem in _said(document, error)]
 
 
 def stray_keys(document: Document) -> list[tuple[KeyPath, Problem]]:
     """Return the places where the standard sees a key it does not know, each with its problem."""
-    errors = (leaf for error in _validator().iter_errors(document.data) for leaf in _leaves(error))
+    errors = [error for error in _errors(document.data) if error.validator in _KEYS]
     return [
-        (tuple(error.absolute_path), problem)
-        for error in errors
-        if error.validator in _KEYS
-        for problem in _unknown(document, error)
+        (tuple(error.absolute_path), problem) for error in errors for problem in _unknown(document, error)
     ]
+
+
+def _errors(data: dict[str, Any]) -> Iterator[ValidationError]:
+    """Return the errors of a document, without those that only a missing logicalType brings about."""
+    for error in _validator().iter_errors(data):
+        for leaf in _leaves(error):
+            if not _untyped(data, tuple(leaf.absolute_path)):
+                yield leaf
+
+
+def _untyped(data: Any, path: KeyPath) -> bool:  # noqa: ANN401 - any plain data
+    for depth, part in enumerate(path):
+        data = data[part]
+        if depth and path[depth - 1] == "properties" and isinstance(data, dict):
+            return "logicalType" not in data
+    return False
 
 
 @cache
@@ -51,13 +64,20 @@ def _validator() -> Draft201909Validator:
 
 
 def _leaves(error: ValidationError) -> Iterator[ValidationError]:
-    """Return the error itself, or the errors of the one alternative that was meant."""
-    meant = [leaf for leaf in error.context or () if len(leaf.path) > 0]
-    if error.validator in ("oneOf", "anyOf") and meant:
-        for leaf in meant:
+    """Return the error itself, or those of the one alternative whose type is right."""
+    alternatives: dict[str | int, list[ValidationError]] = {}
+    for leaf in error.context or ():
+        alternatives.setdefault(leaf.schema_path[0], []).append(leaf)
+    meant = [found for found in alternatives.values() if not any(_wrong_type(leaf) for leaf in found)]
+    if len(meant) == 1:
+        for leaf in meant[0]:
             yield from _leaves(leaf)
     else:
         yield error
+
+
+def _wrong_type(error: ValidationError) -> bool:
+    return error.validator == "type" and not error.path
 
 
 def _said(document: Document, error: ValidationError) -> Iterator[Problem]:

@@ -4,6 +4,9 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import (
+    UnresolvedAssetJobDefinition as AssetJob,  # what define_asset_job returns has no public name
+)
 
 from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.defs.lineage import asset_key
@@ -28,19 +31,19 @@ def job_name(model: str, part: str) -> str:
     return f"{model}_{part}"
 
 
-def jobs(spec: ModelSpec) -> Iterator[dg.UnresolvedAssetJobDefinition]:
+def jobs(spec: ModelSpec) -> Iterator[AssetJob]:
     """A model's jobs; `daily` runs the whole walk for any days, and is what backfills use."""
     model = spec.monitor.model
     says = {
         "baseline": "Measure the training set of every declared version: once, and after adding a version.",
+        "features": "Ingest feature rows, behind the predictions whose lookups reach back for them.",
         "labels": "Ingest labels by day of arrival, ahead of the predictions they belong to.",
         "daily": "The whole walk of a day, or of a range of days in one run: ingest to verdict.",
         "report": "Write the HTML report from the metric store.",
     }
-    names = {"baseline": ("baseline",), "labels": ("labels",), "daily": WALKED, "report": ("report",)}
     for part, text in says.items():
-        keys = [asset_key(model, name) for name in names[part]]
-        partitioned = part in {"labels", "daily"}
+        keys = [asset_key(model, name) for name in (WALKED if part == "daily" else (part,))]
+        partitioned = part not in {"baseline", "report"}
         yield dg.define_asset_job(
             job_name(model, part),
             selection=dg.AssetSelection.assets(*keys) | dg.AssetSelection.checks_for_assets(*keys),

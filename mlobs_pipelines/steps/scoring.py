@@ -40,6 +40,7 @@ from mlobs_pipelines.store.tables import as_of_key
 
 CURVE_WINDOWS = (Window.FOUR_WEEKS, Window.MONTH)
 ROW_COUNT = "row_count"  # of scored predictions, said once and not per feature
+LEAST_PRESENT = 0.5
 NUMBERS = ("value", "lower", "upper", "bound", "noise")
 
 
@@ -67,6 +68,8 @@ class _Frame:
         Constant columns, one entry per asked pair in row order.
     windows, roles, whole : (N,)
         Window name, role, and whether the pair is about all rows.
+    withheld : (N,)
+        Why a pair may not be judged; "" where it may.
     """
 
     asked: Flags
@@ -74,6 +77,7 @@ class _Frame:
     windows: np.ndarray
     roles: np.ndarray
     whole: Flags
+    withheld: np.ndarray
 
 
 def score_version(scope: Scope, rows: pa.Table, baseline: pa.Table) -> pa.Table:
@@ -213,7 +217,9 @@ def _frame(scope: Scope, counts: Counts, rows: pa.Table, labels: LabelSummary) -
     coverage = METRICS["label_coverage"].function(labels).value[asked]
     aged = (labels.mature[..., -1] == labels.predictions)[asked]
     mature = aged & (coverage >= scope.spec.monitor.labels.coverage_target)
-    roles = _roles(scope, rows)[span]
+    seen = _roles_by_day(rows)
+    roles = np.array([_role(seen, item) for item in scope.spans])[span]
+    withheld = np.array([_withheld(seen, item) for item in scope.spans], dtype=object)[span]
     windows = np.array([str(item.window) for item in scope.spans])[span]
     segments, values = (np.array([g[part] for g in counts.groups])[group] for part in (0, 1))
     columns = {
@@ -230,23 +236,33 @@ def _frame(scope: Scope, counts: Counts, rows: pa.Table, labels: LabelSummary) -
         "maturity": pa.array(np.where(mature, str(Maturity.MATURE), str(Maturity.PROVISIONAL))),
         "label_coverage": _number(coverage),
     }
-    return _Frame(asked, columns, windows, roles, segments == "")
+    return _Frame(asked, columns, windows, roles, segments == "", withheld)
 
 
-def _roles(scope: Scope, rows: pa.Table) -> np.ndarray:
-    """The version's role on the last day of each window that has rows: the one most requests came under."""
-    status = rows.filter(pc.equal(rows.column("part"), "status"))
-    whole = status.filter(pc.equal(status.column("segment"), ""))
-    seen: dict[str, tuple[int, str]] = {}
-    for day, role, counted in zip(
-        *(whole.column(n).to_pylist() for n in ("day", "role", "counts")), strict=True
-    ):
-        seen[day] = max(seen.get(day, (0, "")), (sum(counted), role))
-    found = []
-    for span in scope.spans:
-        present = [day.isoformat() for day in span.days if day.isoformat() in seen]
-        found.append(seen[present[-1]][1] if present else "")
-    return np.array(found)
+def _roles_by_day(rows: pa.Table) -> dict[str, str]:
+    """The role that most of the version's requests came under, by day with requests."""
+    status = rows.filter(
+        pc.and_(pc.equal(rows.column("part"), "status"), pc.equal(rows.column("segment"), ""))
+    )
+    most: dict[str, tuple[int, str]] = {}
+    columns = (status.column(name).to_pylist() for name in ("day", "role", "counts"))
+    for day, role, counted in zip(*columns, strict=True):
+        most[day] = max(most.get(day, (0, "")), (sum(counted), role))
+    return {day: role for day, (_, role) in most.items()}
+
+
+def _role(seen: Mapping[str, str], span: Span) -> str:
+    """The version's role on the last day of a window that has requests."""
+    present = [day.isoformat() for day in span.days if day.isoformat() in seen]
+    return seen[present[-1]] if present else ""
+
+
+def _withheld(seen: Mapping[str, str], span: Span) -> str:
+    """Why a window may not be judged: most of its days are missing, so it says little about the window."""
+    present = sum(day.isoformat() in seen for day in span.days)
+    if present >= LEAST_PRESENT * span.needed:
+        return ""
+    return f"partial window: only {present} of its {span.needed} days have predictions, half are needed"
 
 
 def _rows(scope: Scope, frame: _Frame, metric: Metric, feature: str, estimate: Estimate) -> list[pa.Table]:
@@ -296,7 +312,9 @@ def _judged(
         mask = (frame.windows == str(objective.window)) & np.isin(frame.roles, objective.roles)
         mask &= frame.whole | objective.segments
         rule = Rule(fail_above=objective.fail_above, fail_below=objective.fail_below)
-        verdicts[mask], reasons[mask] = judge(_flatten(found, mask), rule, unit=metric.unit)
+        verdicts[mask], reasons[mask] = judge(
+            _flatten(found, mask), rule, unit=metric.unit, withheld=frame.withheld[mask].astype(str)
+        )
         thresholds[mask], severities[mask] = rule.limit, objective.severity
     return {
         "verdict": pa.array(verdicts, pa.string()),

@@ -1,0 +1,54 @@
+"""Where Dagster keeps runs, events and schedules: PostgreSQL where a URL is set, SQLite otherwise.
+
+Named by `dagster.yaml`, so that one file serves a laptop and a server.
+"""
+
+from typing import Any, Self
+
+import dagster as dg
+from dagster._core.storage.base_storage import DagsterStorage  # the interface has no public name
+from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+from dagster._serdes import ConfigurableClass, ConfigurableClassData
+
+from mlobs_pipelines.settings import Settings
+
+DRIVER = "postgresql+psycopg2://"
+
+
+class EnvSelectedStorage(DagsterStorage, ConfigurableClass):
+    """Stands in `dagster.yaml`; making one gives the storage that the settings choose."""
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        """Return the options: a folder for SQLite."""
+        return {"sqlite_base_dir": dg.Field(dg.StringSource, is_required=False)}
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: dict[str, Any]
+    ) -> DagsterStorage:
+        """Make the storage that the settings choose."""
+        settings = Settings()
+        if settings.postgres_url is not None:
+            # The driver is an extra: a laptop does not need it.
+            from dagster_postgres import DagsterPostgresStorage  # noqa: PLC0415 - as above
+
+            url = settings.postgres_url.get_secret_value()
+            return DagsterPostgresStorage(with_driver(url), inst_data=inst_data)
+        folder = config_value.get("sqlite_base_dir") or str(settings.dagster_home / "storage")
+        return DagsterSqliteStorage(folder, inst_data=inst_data)
+
+    def __new__(cls) -> Self:
+        """Refuse direct use."""
+        raise TypeError("EnvSelectedStorage is made from dagster.yaml")
+
+
+def with_driver(url: str) -> str:
+    """Name the driver that dagster-postgres ships, whatever the scheme said.
+
+    Examples
+    --------
+    >>> with_driver("postgres://u@h/db")
+    'postgresql+psycopg2://u@h/db'
+    """
+    return DRIVER + url.split("://", 1)[1]
