@@ -1,18 +1,11 @@
-"""One history of the year for all tests of the demo, and landing zones written from it."""
+"""Landing zones written from the session's history."""
 
 from datetime import date
 
 import pytest
 
 from mlobs_pipelines.demo import DemoPlan
-from mlobs_pipelines.demo.history import build_history
 from mlobs_pipelines.demo.landing import write_landing
-
-
-@pytest.fixture(scope="session")
-def history():
-    """Give the year with its trained models, built once: training takes most of the time."""
-    return build_history(20130101, lambda *_: None)
 
 
 @pytest.fixture(scope="session")
