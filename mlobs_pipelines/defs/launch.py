@@ -10,13 +10,16 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
+import yaml
 
 from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.defs.jobs import job_name, range_tags
 from mlobs_pipelines.defs.resources import AS_OF_TAG, Site
+from mlobs_pipelines.settings import Settings
 
 INSTANCE_FILE = Path(__file__).parents[2] / "dagster.yaml"
 LABEL_REACH = 2
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}  # events are kept by the instance
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +45,33 @@ class Launched:
     error: str
 
 
+def prepare(settings: Settings | None = None) -> Path:
+    """Make the folder of this installation's Dagster instance, configured like the checkout's."""
+    home = (settings or Settings()).dagster_home
+    home.mkdir(parents=True, exist_ok=True)
+    _configure(home)
+    return home
+
+
 @contextmanager
 def instance(site: Site) -> Iterator[dg.DagsterInstance]:
     """Open this installation's Dagster instance, making its folder at the first use."""
-    home = site.settings.dagster_home
-    home.mkdir(parents=True, exist_ok=True)
-    config = home / "dagster.yaml"
-    if not config.exists() and INSTANCE_FILE.exists():
-        config.write_text(INSTANCE_FILE.read_text())
+    home = prepare(site.settings)
     with dg.DagsterInstance.from_config(str(home)) as opened:
         yield opened
 
 
-def backfill(  # noqa: PLR0913 - the parts of one request
+def _configure(home: Path) -> None:
+    """Give a new instance folder the checkout's configuration, with its own folder for SQLite."""
+    config = home / "dagster.yaml"
+    if config.exists() or not INSTANCE_FILE.exists():
+        return
+    content = yaml.safe_load(INSTANCE_FILE.read_text())
+    content["storage"]["custom"]["config"] = {"sqlite_base_dir": str(home / "storage")}
+    config.write_text(yaml.safe_dump(content, sort_keys=False))
+
+
+def backfill(
     site: Site,
     defs: dg.Definitions,
     spec: ModelSpec,
@@ -105,7 +122,7 @@ def plan(spec: ModelSpec, first: date, last: date, as_of: datetime) -> list[tupl
 def run(opened: dg.DagsterInstance, defs: dg.Definitions, job: str, tags: dict[str, str]) -> Launched:
     """Run one job in this process."""
     result = defs.resolve_job_def(job).execute_in_process(
-        instance=opened, tags={**tags, "dagster/backfill_by": "mlobs"}, raise_on_error=False
+        instance=opened, tags={**tags, "dagster/backfill_by": "mlobs"}, raise_on_error=False, run_config=QUIET
     )
     failed = sum(not evaluation.passed for evaluation in result.get_asset_check_evaluations())
     return Launched(job, result.run_id, result.success, failed, _error(result))

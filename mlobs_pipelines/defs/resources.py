@@ -14,7 +14,7 @@ import dagster as dg
 from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.engine.duck import Duck
 from mlobs_pipelines.settings import Settings, hash_key
-from mlobs_pipelines.steps.walk import Walk
+from mlobs_pipelines.steps.walk import Walk, parse_as_of
 from mlobs_pipelines.store.lake import Lake
 
 AS_OF_TAG = "mlobs/as_of"
@@ -78,20 +78,3 @@ class Site:
         """
         run = context.run
         return self.walk(spec, run.run_id, parse_as_of(run.tags.get(AS_OF_TAG)))
-
-
-def parse_as_of(text: str | None) -> datetime | None:
-    """Read a knowledge time: an ISO-8601 instant, or a day, which means its first second, UTC.
-
-    Raises
-    ------
-    ValueError
-        If it is neither.
-    """
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError("as_of is no instant; write it as 2013-06-13 or 2013-06-13T06:00:00Z") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).replace(microsecond=0)

@@ -6,7 +6,7 @@ No step's own logic lives here.
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 
@@ -87,6 +87,23 @@ class Outcome:
 
 
 Outcomes = dict[date, Outcome]
+
+
+def parse_as_of(text: str | None) -> datetime | None:
+    """Read a knowledge time: an ISO-8601 instant, or a day, which means its first second, UTC.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+    """
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("as_of is no instant; write it as 2013-06-13 or 2013-06-13T06:00:00Z") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).replace(microsecond=0)
 
 
 def keys(days: Sequence[date]) -> list[tuple[str, ...]]:

@@ -1,0 +1,60 @@
+# Everything a person or CI runs. Each target sets up what it needs; a machine needs only Python 3.11+ and make.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+FROM ?= 2013-03-01
+TO ?= 2013-07-31
+
+.PHONY: help demo test ui lint format bench lock clean
+
+help:
+	@echo "make demo    real flights, a season backfilled through Dagster, SLIs printed, report written"
+	@echo "make test    everything CI runs after lint: the whole test suite with coverage"
+	@echo "make ui      dagster dev on the demo's data: graph, partitions, checks, schedules"
+	@echo "make lint    ruff, format, types, import floors, contracts, definitions"
+	@echo "make format  format and fix what can be fixed"
+	@echo "make bench   speed of the statistics pass beside scikit-learn and a bare scan"
+	@echo "make lock    resolve requirements.lock anew"
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || (echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11" && exit 1)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(READY)
+	$(BIN)/mlobs demo --from $(FROM) --to $(TO)
+
+test: $(READY)
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --include='mlobs_pipelines/core/*' --skip-covered
+	$(BIN)/coverage report --skip-covered --fail-under=90
+
+ui: $(READY)
+	$(BIN)/python -c "from mlobs_pipelines.defs.launch import prepare; prepare()"
+	DAGSTER_HOME=$(CURDIR)/.mlobs/dagster $(BIN)/dagster dev --workspace workspace.yaml
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/mlobs check
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY)
+	$(BIN)/python benchmarks/statistics.py
+
+lock: $(READY)
+	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --quiet --output-file requirements.lock
+
+clean:
+	rm -rf $(VENV) .mlobs .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
