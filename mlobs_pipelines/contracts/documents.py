@@ -7,10 +7,11 @@ decided elsewhere.
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -19,6 +20,7 @@ from mlobs_pipelines.contracts.problems import KeyPath, Problem, dotted
 _MOST_NODES = 500_000
 _TEXT, _TIME, _MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:merge"
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+_POWER = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]{1,2}")
 _BOOLEAN, _NULL = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:null"
 
 
@@ -43,7 +45,7 @@ class Document:
     @property
     def hash(self) -> str:
         """SHA-256 (hex) of what the document says; comments and layout do not change it."""
-        text = json.dumps(self.data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        text = json.dumps(self.data, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
     def line(self, path: KeyPath) -> int:
@@ -141,7 +143,7 @@ class _Walk:
             return self.mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, (*path, place)) for place, item in enumerate(node.value)]
-        return self.scalar(node, path)
+        return self.scalar(cast("yaml.ScalarNode", node), path)
 
     def mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
         data: dict[str, Any] = {}
@@ -165,7 +167,9 @@ class _Walk:
             return None
         return str(node.value)
 
-    def scalar(self, node: yaml.Node, path: KeyPath) -> object:
+    def scalar(self, node: yaml.ScalarNode, path: KeyPath) -> object:
+        if node.tag == _TEXT and node.style is None and _POWER.fullmatch(node.value):
+            return float(node.value)  # YAML 1.1 takes 1e-3 for text
         if node.tag in (_TEXT, _TIME):
             return node.value
         if node.tag == _NULL:

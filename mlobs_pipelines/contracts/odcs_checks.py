@@ -4,6 +4,7 @@ Keys are `odcs_keys`, quality rules `odcs_quality`; turning a document without p
 `odcs_reader`.
 """
 
+import copy
 import re
 import string
 from collections import Counter
@@ -18,7 +19,7 @@ from mlobs_pipelines.contracts.odcs import Dataset, Kind
 from mlobs_pipelines.contracts.odcs_keys import items, key_problems
 from mlobs_pipelines.contracts.odcs_quality import quality_problems
 from mlobs_pipelines.contracts.odcs_schema import schema_problems
-from mlobs_pipelines.contracts.problems import KeyPath, Problem, listed, suggestion
+from mlobs_pipelines.contracts.problems import KeyPath, Problem, dotted, listed, suggestion
 
 FORMATS = ("parquet", "csv", "jsonl")
 HOURS = {"h": 1, "hr": 1, "hour": 1, "hours": 1, "d": 24, "day": 24, "days": 24}
@@ -42,15 +43,30 @@ _FORMATS = {Kind.INTEGER: "i64", Kind.NUMBER: "f64"}
 def contract_problems(document: Document, dataset: Dataset) -> list[Problem]:
     """Return everything that keeps the document from being the contract of `dataset`."""
     structural = schema_problems(document)
-    broken = {problem.key for problem in structural}
-    found = structural + key_problems(document)
+    said = {problem.key for _, problem in structural}
+    found = [problem for _, problem in structural] + key_problems(document)
+    sound = _without(document, {path for path, problem in structural if dotted(path) == problem.key})
     for check in (_head, _servers, _sla, _tables):
-        found += [problem for problem in check(document, dataset) if not _under(problem.key, broken)]
+        found += [problem for problem in check(sound, dataset) if not _under(problem.key, said)]
     return found
 
 
-def _under(key: str, broken: set[str]) -> bool:
-    return any(key == other or key.startswith((f"{other}.", f"{other}[")) for other in broken if other)
+def _without(document: Document, broken: set[KeyPath]) -> Document:
+    """Return the document without the values at `broken`, so that the rest has the standard's types."""
+    data = copy.deepcopy(document.data)
+    for path in sorted(broken, key=len, reverse=True):
+        parent: Any = data
+        for part in path[:-1]:
+            parent = parent[part]
+        if path and isinstance(parent, list):
+            parent[int(path[-1])] = None
+        elif path:
+            del parent[path[-1]]
+    return Document(document.file, data, document.lines)
+
+
+def _under(key: str, said: set[str]) -> bool:
+    return any(key == other or key.startswith((f"{other}.", f"{other}[")) for other in said if other)
 
 
 def _head(document: Document, _: Dataset) -> Iterator[Problem]:
@@ -138,40 +154,48 @@ def _promise(document: Document, path: KeyPath, item: Mapping[str, Any]) -> Iter
 
 
 def _tables(document: Document, dataset: Dataset) -> Iterator[Problem]:
-    tables = [(place, item) for place, item in items(document.data, "schema") if isinstance(item, dict)]
-    names = [str(table.get("name")) for _, table in tables]
+    tables = _named(document.data, "schema")
+    names = tuple(name for _, name, _ in tables)
     if not tables:
         yield document.problem(("schema",), "no table is declared", "write a schema object")
-    if dataset != "features" and names and names != [dataset]:
+    if dataset != "features" and names and names != (dataset,):
         said = f"the tables are {listed(names)}"
         yield document.problem(("schema",), said, f"one table named {dataset}")
-    yield from _names(document, ("schema",), names, _TABLE_NAME)
-    for place, table in tables:
-        yield from _table(document, ("schema", place), table)
+    for place, name, table in tables:
+        path = ("schema", place)
+        yield from _name(document, path, name, _TABLE_NAME, names[:place])
+        yield from _table(document, path, table)
 
 
-def _names(document: Document, path: KeyPath, names: list[str], form: re.Pattern[str]) -> Iterator[Problem]:
-    for place, name in enumerate(names):
-        here = (*path, place, "name")
-        if not form.fullmatch(name):
-            yield document.problem(here, f"{name!r} is no usable name", f"pattern: {form.pattern}")
-        if name in names[:place]:
-            yield document.problem(here, f"{name!r} is declared twice", "keep one")
+def _named(parent: Mapping[str, Any], key: str) -> list[tuple[int, str, Mapping[str, Any]]]:
+    """Return place, name and content of the mappings in the list under `key`."""
+    return [
+        (place, str(item.get("name")), item) for place, item in items(parent, key) if isinstance(item, dict)
+    ]
+
+
+def _name(
+    document: Document, path: KeyPath, name: str, form: re.Pattern[str], before: tuple[str, ...]
+) -> Iterator[Problem]:
+    if not form.fullmatch(name):
+        yield document.problem((*path, "name"), f"{name!r} is no usable name", f"pattern: {form.pattern}")
+    if name in before:
+        yield document.problem((*path, "name"), f"{name!r} is declared twice", "keep one")
 
 
 def _table(document: Document, path: KeyPath, table: Mapping[str, Any]) -> Iterator[Problem]:
-    columns = [(place, item) for place, item in items(table, "properties") if isinstance(item, dict)]
-    names = [str(column.get("name")) for _, column in columns]
+    columns = _named(table, "properties")
+    names = tuple(name for _, name, _ in columns)
     if not columns:
         yield document.problem((*path, "properties"), "no column is declared", "write a property per column")
     if table.get("physicalName", table.get("name")) != table.get("name"):
         yield document.problem((*path, "physicalName"), *_RENAMED)
-    yield from _names(document, (*path, "properties"), names, _COLUMN_NAME)
-    yield from _rules(document, path, table, tuple(names), "")
-    for place, column in columns:
+    yield from _rules(document, path, table, names, "")
+    for place, name, column in columns:
         here = (*path, "properties", place)
+        yield from _name(document, here, name, _COLUMN_NAME, names[:place])
         yield from _column(document, here, column)
-        yield from _rules(document, here, column, tuple(names), names[place])
+        yield from _rules(document, here, column, names, name)
 
 
 _RENAMED = ("rows are not renamed on the way in", "give it the same name as name, or remove it")

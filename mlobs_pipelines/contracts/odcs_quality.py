@@ -25,12 +25,23 @@ SEVERITIES: Mapping[str, Literal["error", "warn"]] = {
     "warning": "warn",
 }
 _GX_PLUMBING = frozenset(
-    {"id", "meta", "notes", "result_format", "catch_exceptions", "rendered_content", "windows", "batch_id"}
+    {
+        "id",
+        "meta",
+        "notes",
+        "condition_parser",
+        "result_format",
+        "catch_exceptions",
+        "rendered_content",
+        "windows",
+        "batch_id",
+    }
     | {"library_metadata", "metadata", "severity", "description"}
 )
 _NEEDS_SQL = frozenset(
     {"expect_query_results_to_match_comparison", "expect_table_row_count_to_equal_other_table"}
 )
+_CONDITION = 'write {type: comparison, column: {name: status}, operator: "==", parameter: ok}'
 _USE_GX = "use type: custom with engine: greatExpectations"
 
 
@@ -243,11 +254,35 @@ def _kwargs_problems(
     for name in known.required:
         if name not in given:
             yield document.problem((*here, name), "the argument is missing", f"{known.name} asks for it")
+    yield from _column_problems(document, here, kwargs, columns)
+
+
+def _column_problems(
+    document: Document, path: KeyPath, kwargs: Mapping[str, Any], columns: tuple[str, ...]
+) -> Iterator[Problem]:
+    if not isinstance(kwargs.get("row_condition", {}), dict):
+        said = "a condition in the words of pandas is not read"
+        yield document.problem((*path, "row_condition"), said, _CONDITION)
     for name in _columns_named(kwargs):
         if name not in columns:
-            yield document.problem(here, f"the table has no column {name!r}", suggestion(name, columns))
+            yield document.problem(path, f"the table has no column {name!r}", suggestion(name, columns))
 
 
 def _columns_named(kwargs: Mapping[str, Any]) -> list[Any]:
     single = [kwargs[key] for key in ("column", "column_A", "column_B") if key in kwargs]
-    return single + [name for _, name in items(kwargs, "column_list")]
+    return (
+        single
+        + [name for _, name in items(kwargs, "column_list")]
+        + _conditioned(kwargs.get("row_condition"))
+    )
+
+
+def _conditioned(condition: object) -> list[Any]:
+    """Return the columns that a condition names, however deep its parts lie."""
+    if isinstance(condition, list):
+        return [name for part in condition for name in _conditioned(part)]
+    if not isinstance(condition, dict):
+        return []
+    column = condition.get("column")
+    own = [column["name"]] if isinstance(column, dict) and "name" in column else []
+    return own + [name for key, part in condition.items() if key != "column" for name in _conditioned(part)]

@@ -27,10 +27,13 @@ _WORDS = {
 }
 
 
-def schema_problems(document: Document) -> list[Problem]:
-    """Return where the document breaks the standard; keys it does not know are left to `odcs_keys`."""
-    errors = (error for error in _errors(document.data) if error.validator not in _KEYS)
-    return [problem for error in errors for problem in _said(document, error)]
+def schema_problems(document: Document) -> list[tuple[KeyPath, Problem]]:
+    """Return the places where the document breaks the standard, each with its problem.
+
+    Keys that the standard does not know are left to `stray_keys`.
+    """
+    errors = [error for error in _errors(document.data) if error.validator not in _KEYS]
+    return [(tuple(error.absolute_path), problem) for error in errors for problem in _said(document, error)]
 
 
 def stray_keys(document: Document) -> list[tuple[KeyPath, Problem]]:
