@@ -1,15 +1,15 @@
 """The one factory for assets that are a table of the lake: a step, its layout, and what people are told."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import TypedDict
 
 import dagster as dg
 
 from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.contracts.odcs import Contract
-from mlobs_pipelines.defs.lineage import ColumnSources, asset_key, described, record
+from mlobs_pipelines.defs.lineage import ColumnSources, asset_key, columns_of, described, record
 from mlobs_pipelines.defs.partitions import daily, days_of
 from mlobs_pipelines.defs.resources import CODE_VERSION, Site
 from mlobs_pipelines.steps.walk import Outcomes, Walk
@@ -52,6 +52,7 @@ def table_asset(  # noqa: PLR0913 - one argument per declared fact
     kinds: set[str] | None = None,
 ) -> dg.AssetsDefinition:
     """Make a daily asset that runs a step for all days of a run at once."""
+    declared = described(spec, layout, contract, lineage)
 
     @dg.asset(
         key=asset_key(spec.monitor.model, layout.name),
@@ -59,16 +60,27 @@ def table_asset(  # noqa: PLR0913 - one argument per declared fact
         **common(spec, description, {"deltalake", *(kinds or ())}),
         partitions_def=daily(spec.monitor),
         backfill_policy=dg.BackfillPolicy.single_run(),
-        metadata=described(spec, layout, contract, lineage),
+        metadata=declared,
     )
     def table(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         walk = site.walk_of(context, spec)
-        yield from record(context, walk, step(walk, days_of(context)))
+        yield from record(context, walk, step(walk, days_of(context)), columns_of(declared))
 
     return table
 
 
-def common(spec: ModelSpec, description: str, kinds: set[str]) -> Mapping[str, Any]:
+class Said(TypedDict):
+    """Arguments of `dagster.asset` that every asset of a model gives."""
+
+    group_name: str
+    owners: list[str]
+    description: str
+    kinds: set[str]
+    tags: dict[str, str]
+    code_version: str
+
+
+def common(spec: ModelSpec, description: str, kinds: set[str]) -> Said:
     """What every asset of a model says of itself."""
     monitor = spec.monitor
     return {

@@ -10,7 +10,6 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
 
 from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.defs.lineage import asset_key
-from mlobs_pipelines.defs.partitions import daily
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
@@ -43,11 +42,9 @@ def jobs(spec: ModelSpec) -> Iterator[AssetJob]:
     }
     for part, text in says.items():
         keys = [asset_key(model, name) for name in (WALKED if part == "daily" else (part,))]
-        partitioned = part not in {"baseline", "report"}
         yield dg.define_asset_job(
             job_name(model, part),
             selection=dg.AssetSelection.assets(*keys) | dg.AssetSelection.checks_for_assets(*keys),
-            partitions_def=daily(spec.monitor) if partitioned else None,
             description=text,
             tags={"mlobs/model": model},
         )
@@ -68,7 +65,7 @@ def schedules(spec: ModelSpec) -> Iterator[dg.ScheduleDefinition]:
         job_name=job_name(model, "daily"),
         cron_schedule=monitor.schedule.cron,
         execution_timezone=monitor.schedule.timezone,
-        description=f"Walk yesterday's rows; join and score the {back} days before it again.",
+        description=f"Walk yesterday, and again the {back} days before it, whose labels are still coming in.",
     )
     def daily_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         last = context.scheduled_execution_time.date() - timedelta(days=1)

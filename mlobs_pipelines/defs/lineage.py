@@ -25,21 +25,33 @@ def asset_key(model: str, name: str) -> dg.AssetKey:
 
 
 def record(
-    context: dg.AssetExecutionContext, walk: Walk, outcomes: Outcomes
+    context: dg.AssetExecutionContext, walk: Walk, outcomes: Outcomes, columns: Mapping[str, Any]
 ) -> Iterator[dg.MaterializeResult[None]]:
-    """Attach each partition's evidence, and report partitions of other days that were written too."""
+    """Attach each partition's evidence, and report partitions of other days that were written too.
+
+    Parameters
+    ----------
+    columns
+        Column schema and lineage, kept with each partition: the declaration may have changed by the next.
+    """
     own = set(context.partition_keys)
     for day, outcome in sorted(outcomes.items()):
-        metadata = evidence(walk, outcome)
+        metadata = {**evidence(walk, outcome), **columns}
         if day.isoformat() in own:
             context.add_asset_metadata(metadata, partition_key=day.isoformat())
-        else:
+        elif _is_partition(context, day):
             context.log_event(
                 dg.AssetMaterialization(context.asset_key, partition=day.isoformat(), metadata=metadata)
             )
     hashes = "|".join(outcomes[date.fromisoformat(key)].version.content_hash for key in sorted(own))
     version = hashes if len(own) == 1 else hashlib.sha256(hashes.encode()).hexdigest()
     yield dg.MaterializeResult(data_version=dg.DataVersion(version))
+
+
+def _is_partition(context: dg.AssetExecutionContext, day: date) -> bool:
+    """Whether Dagster knows the day: a running month's window ends on a day that may lie ahead."""
+    known = context.assets_def.partitions_def
+    return known is not None and known.has_partition_key(day.isoformat())
 
 
 def evidence(walk: Walk, outcome: Outcome) -> dict[str, dg.MetadataValue]:
@@ -95,6 +107,11 @@ def described(
         }
         found["dagster/column_lineage"] = dg.TableColumnLineage(columns)
     return found
+
+
+def columns_of(declared: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of an asset's definition metadata that is about its columns."""
+    return {name: value for name, value in declared.items() if name.startswith("dagster/column_")}
 
 
 def _schema(schema: pa.Schema, contract: Contract | None) -> dg.TableSchema:

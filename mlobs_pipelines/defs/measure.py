@@ -56,7 +56,7 @@ def measure_parts(site: Site, spec: ModelSpec) -> Iterator[Part]:
         spec,
         score,
         METRICS,
-        "Metric store: drift, skew, quality, calibration, label lag and operations per window, with verdicts.",
+        "Metric store: drift, skew, quality, calibration, label lag, operations per window, with verdicts.",
         upstream=[Upstream("statistics", before=WINDOW_REACH), Upstream("baseline", partitioned=False)],
         kinds={"numpy"},
     )
@@ -128,11 +128,14 @@ def _judge(rows: pl.DataFrame) -> Finding:
         text = f"{failed.height} of {judged.height} objectives failed: {_list(failed)}"
         return Finding(passed=False, description=text, severe=severe, metadata=metadata)
     if counts["undecided"]:
-        text = f"{counts['undecided']} of {judged.height} objectives are undecided: {_list(open_rows)}"
+        text = f"{counts['undecided']} of {judged.height} objectives are undecided: {_because(open_rows)}"
         return Finding(passed=True, undecided=True, description=text, metadata=metadata)
     if not judged.height:
         return Finding(
-            passed=True, undecided=True, description="No window ends on this day.", metadata=metadata
+            passed=True,
+            undecided=True,
+            description="This day has no predictions, so no window that ends on it is judged.",
+            metadata=metadata,
         )
     return Finding(passed=True, description=f"All {judged.height} objectives are met.", metadata=metadata)
 
@@ -140,6 +143,14 @@ def _judge(rows: pl.DataFrame) -> Finding:
 def _list(rows: pl.DataFrame, most: int = 3) -> str:
     said = [f"{_name(row)}: {row['reason']}" for row in rows.head(most).to_dicts()]
     more = f"; and {rows.height - most} more" if rows.height > most else ""
+    return "; ".join(said) + more
+
+
+def _because(rows: pl.DataFrame, most: int = 2) -> str:
+    """Say why, the commonest reason first; which objectives those are is in the evidence."""
+    reasons = rows.get_column("reason").value_counts().sort(["count", "reason"], descending=[True, False])
+    said = [f"{reason} ({count})" for reason, count in reasons.head(most).iter_rows()]
+    more = f"; and {reasons.height - most} other reasons" if reasons.height > most else ""
     return "; ".join(said) + more
 
 

@@ -3,7 +3,8 @@
 Named by `dagster.yaml`, so that one file serves a laptop and a server.
 """
 
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any, Self, cast
 
 import dagster as dg
 from dagster._core.storage.base_storage import DagsterStorage  # the interface has no public name
@@ -25,18 +26,21 @@ class EnvSelectedStorage(DagsterStorage, ConfigurableClass):
 
     @classmethod
     def from_config_value(
-        cls, inst_data: ConfigurableClassData | None, config_value: dict[str, Any]
-    ) -> DagsterStorage:
-        """Make the storage that the settings choose."""
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> Self:
+        """Make the storage that the settings choose.
+
+        Dagster asks for a storage, not for one of this class; the annotation is what its interface demands.
+        """
         settings = Settings()
         if settings.postgres_url is not None:
             # The driver is an extra: a laptop does not need it.
             from dagster_postgres import DagsterPostgresStorage  # noqa: PLC0415 - as above
 
             url = settings.postgres_url.get_secret_value()
-            return DagsterPostgresStorage(with_driver(url), inst_data=inst_data)
+            return cast("Self", DagsterPostgresStorage(with_driver(url), inst_data=inst_data))
         folder = config_value.get("sqlite_base_dir") or str(settings.dagster_home / "storage")
-        return DagsterSqliteStorage(folder, inst_data=inst_data)
+        return cast("Self", DagsterSqliteStorage(folder, inst_data=inst_data))
 
     def __new__(cls) -> Self:
         """Refuse direct use."""

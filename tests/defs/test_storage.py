@@ -1,0 +1,110 @@
+"""One `dagster.yaml` for a laptop and a server: SQLite without a database URL, PostgreSQL with one."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from mlobs_pipelines.defs.launch import instance as open_instance
+from mlobs_pipelines.defs.storage import EnvSelectedStorage, with_driver
+from tests.defs.conftest import MODEL, execute
+
+ROOT = Path(__file__).parents[2]
+
+
+def _binaries():
+    places = [Path(found).parent for found in [shutil.which("pg_ctl")] if found]
+    places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    return next((p for p in places if (p / "initdb").exists() and (p / "pg_ctl").exists()), None)
+
+
+def _as_server(*command):
+    if os.geteuid() == 0:  # PostgreSQL refuses to be run by root
+        command = ("setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", *command)
+    subprocess.run([str(part) for part in command], check=True, capture_output=True, cwd="/")
+
+
+@pytest.fixture
+def postgres_url():
+    """Give the URL of an empty database: the one that the environment names, or a server of our own."""
+    named = os.environ.get("MLOBS_TEST_POSTGRES_URL")  # noqa: TID251 - where CI names its server
+    if named:
+        yield named
+        return
+    binaries = _binaries()
+    if binaries is None:
+        pytest.skip("no PostgreSQL here: install one, or name a server in MLOBS_TEST_POSTGRES_URL")
+    if os.geteuid() == 0 and not shutil.which("setpriv"):
+        pytest.skip("PostgreSQL does not run as root, and there is no setpriv to become another user")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    folder = Path("/tmp") / f"mlobs-postgres-{os.getpid()}"  # noqa: S108 - reachable for the server's user
+    folder.mkdir(mode=0o700)
+    if os.geteuid() == 0:
+        shutil.chown(folder, "postgres", "postgres")
+    data, log = folder / "data", folder / "log"
+    options = f"-p {port} -h 127.0.0.1 -k {folder} -c fsync=off"
+    try:
+        _as_server(
+            binaries / "initdb", "-D", data, "--auth=trust", "-U", "postgres", "-E", "UTF8", "--no-sync"
+        )
+        _as_server(binaries / "pg_ctl", "-D", data, "-l", log, "-w", "-o", options, "start")
+        yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        _as_server(binaries / "pg_ctl", "-D", data, "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _round_trip(site, defs):
+    """Run a job, and read its run and events back through an instance opened anew."""
+    with open_instance(site) as opened:
+        run = execute(defs, opened, "features", partition_key="2013-06-21")
+    with open_instance(site) as again:
+        assert again.get_run_by_id(run.run_id).is_success
+        key = dg.AssetKey([MODEL, "features"])
+        assert again.get_materialized_partitions(key) == {"2013-06-21"}
+        return type(again.run_storage).__name__
+
+
+def test_sqlite_without_a_url(site, defs, monkeypatch):
+    """Without a URL the instance keeps its runs in SQLite, and finds them again."""
+    monkeypatch.delenv("MLOBS_POSTGRES_URL", raising=False)
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    assert "Sqlite" in _round_trip(site, defs)
+    assert list(site.settings.dagster_home.rglob("runs.db"))
+
+
+def test_postgres_with_a_url(site, defs, postgres_url, monkeypatch):
+    """With a URL the same dagster.yaml keeps runs and events in PostgreSQL, and nothing in SQLite."""
+    monkeypatch.setenv("MLOBS_POSTGRES_URL", postgres_url)
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    assert "Postgres" in _round_trip(site, defs)
+    assert not list(site.settings.dagster_home.rglob("runs.db"))
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2"])
+def test_any_scheme_people_write_is_understood(scheme):
+    """Whatever the scheme says, the driver that is installed is used."""
+    assert with_driver(f"{scheme}://u@h/db") == "postgresql+psycopg2://u@h/db"
+
+
+def test_the_switch_itself_is_no_storage():
+    """Making the switch directly is refused, so that nobody takes it for a storage."""
+    with pytest.raises(TypeError, match=r"dagster\.yaml"):
+        EnvSelectedStorage()
+
+
+def test_dagster_accepts_the_workspace(tmp_path):
+    """`dagster definitions validate` ends well with our workspace.yaml and dagster.yaml."""
+    shutil.copy(ROOT / "dagster.yaml", tmp_path)
+    environment = {**os.environ, "DAGSTER_HOME": str(tmp_path), "MLOBS_HOME": str(tmp_path / "home")}  # noqa: TID251 - a child's
+    environment.pop("MLOBS_POSTGRES_URL", None)
+    command = [sys.executable, "-m", "dagster", "definitions", "validate", "-w", "workspace.yaml"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT, env=environment)
+    assert done.returncode == 0, done.stderr
