@@ -1,44 +1,46 @@
 """The `mlobs` command: each subcommand reads its options, calls a step or a job, and prints.
 
-Exit codes: 0 done, 1 something failed (a run, a document), 2 wrong usage or a declaration with problems.
+Exit codes: 0 done, 1 something failed, 2 wrong usage, wrong settings or a declaration with problems.
 Heavy imports stay inside the commands that need them, so that reading commands start fast.
 """
 
-import csv
-import json
 import logging
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from mlobs_pipelines.contracts.folder import ModelSpec, check_folder, load_models
-from mlobs_pipelines.contracts.problems import ContractError
+from mlobs_pipelines.contracts.problems import ContractError, suggestion
 from mlobs_pipelines.core.metrics import METRICS
-from mlobs_pipelines.core.vocabulary import Window
+from mlobs_pipelines.core.vocabulary import Verdict, Window
+from mlobs_pipelines.destinations import terminal
 from mlobs_pipelines.settings import Settings
 from mlobs_pipelines.store.lake import Lake, LakeError
 from mlobs_pipelines.store.metric_store import MetricStore
+from mlobs_pipelines.store.tables import METRIC_COLUMNS
 
 app = typer.Typer(
     help="Monitor machine-learning models with Dagster: contracts, drift, skew, calibration, late labels.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    epilog="Exit codes: 0 done, 1 something failed, 2 wrong usage or a declaration with problems.",
+    epilog="Exit codes: 0 done, 1 something failed, 2 wrong usage, settings or declarations.",
 )
 out, err = Console(), Console(stderr=True)
 DEMO_MODEL = "flight_delays"
 SLIS = ("auc", "ece", "brier_score", "label_coverage")
+MOST_ROWS = 500
 
 
 class Format(StrEnum):
@@ -62,16 +64,18 @@ def check(
     model: Annotated[str | None, typer.Argument(help="One model; all of them by default.")] = None,
 ) -> None:
     """Validate contracts and monitors; every problem is printed with file and line."""
-    root = Settings().contracts
-    folders = [root / model] if model else sorted(path for path in root.glob("*") if path.is_dir())
-    if not folders:
-        _stop(f"no model folders in {root}; a model is a folder with monitor.yaml and three contracts", 2)
+    found = {folder.name: folder for folder in _folders()}
+    if not found:
+        _stop("no model is declared; a model is a folder with monitor.yaml and three contracts", 2)
+    _known("model", [model] if model else None, found)
+    folders = [found[model]] if model else list(found.values())
     problems = [problem for folder in folders for problem in check_folder(folder, METRICS)]
     for problem in problems:
         out.print(str(problem), markup=False, highlight=False, soft_wrap=True)
     if problems:
-        _stop(f"{len(problems)} problems", 1)
-    out.print(f"{len(folders)} model(s) are declared without problems: {', '.join(f.name for f in folders)}")
+        _stop(_count(len(problems), "problem"), 2)
+    names = ", ".join(folder.name for folder in folders)
+    out.print(f"{_count(len(folders), 'model')} declared without problems: {names}", highlight=False)
 
 
 @app.command()
@@ -80,8 +84,12 @@ def demo(
         float, typer.Option(min=0.01, max=1.0, help="Share of the flights that is served.")
     ] = 0.2,
     full: Annotated[bool, typer.Option("--full", help="All flights; the same as --share 1.")] = False,
-    first: Annotated[datetime, typer.Option("--from", formats=DAY)] = datetime(2013, 3, 1),  # noqa: DTZ001 - a day
-    last: Annotated[datetime, typer.Option("--to", formats=DAY)] = datetime(2013, 7, 31),  # noqa: DTZ001 - a day
+    first: Annotated[
+        datetime, typer.Option("--from", formats=DAY, help="First day, from 2013-03-01 on.")
+    ] = datetime(2013, 3, 1),  # noqa: DTZ001 - a day
+    last: Annotated[
+        datetime, typer.Option("--to", formats=DAY, help="Last day, up to 2013-12-31.")
+    ] = datetime(2013, 7, 31),  # noqa: DTZ001 - a day
     incident: Annotated[
         list[str] | None, typer.Option(help="Switch on an incident; may be repeated.")
     ] = None,
@@ -95,19 +103,22 @@ def demo(
     """
     from mlobs_pipelines.demo import INCIDENTS, DemoPlan, build_landing
 
-    unknown = sorted(set(incident or ()) - set(INCIDENTS))
-    if unknown:
-        _stop(f"unknown incident {', '.join(unknown)}; there are {', '.join(INCIDENTS)}", 2)
-    plan = DemoPlan(first.date(), last.date(), 1.0 if full else share, frozenset(incident or ()))
+    _known("incident", incident, INCIDENTS)
+    if not landing_only:
+        _spec(DEMO_MODEL)
+    with _usage():
+        plan = DemoPlan(first.date(), last.date(), 1.0 if full else share, frozenset(incident or ()))
     settings = Settings()
     started = time.monotonic()
     with _progress() as show:
         summary = build_landing(plan, settings.landing_root / DEMO_MODEL, show)
-    out.print(f"landing zone: {summary.predictions:,} predictions, {_seconds(started)}")
+    out.print(f"landing zone: {summary.predictions:,} predictions, {_seconds(started)}", highlight=False)
     if landing_only:
         return
     backfill(DEMO_MODEL, first, last)
-    _print_rows(_monthly(settings, first.date(), last.date()), Format.TABLE)
+    out.print("\nService-level indicators by calendar month:")
+    _print_metrics(_monthly(settings, first.date(), last.date()), Format.TABLE)
+    out.print()
     report(DEMO_MODEL)
     _next_steps()
 
@@ -120,16 +131,17 @@ def backfill(
     as_of: AsOf = None,
 ) -> None:
     """Run the whole walk for a range of days, headless, in as few Dagster runs as it takes."""
+    spec, days, moment = _spec(model), (first.date(), last.date()), _moment(as_of)
     from mlobs_pipelines.definitions import build_defs
     from mlobs_pipelines.defs import launch
     from mlobs_pipelines.defs.resources import Site
-    from mlobs_pipelines.steps.walk import parse_as_of
 
-    spec, site = _spec(model), Site(Settings())
+    site = Site(Settings())
+    with _usage():
+        launch.plan(spec, *days, moment or spec.monitor.replay_as_of or site.clock())
     with _progress():
-        runs = launch.backfill(site, build_defs(site), spec, first.date(), last.date(), parse_as_of(as_of))
-        for launched, seconds in _timed(runs):
-            told = f"{launched.failed_checks} failed checks" if launched.failed_checks else "no failed check"
+        for launched, seconds in _timed(launch.backfill(site, build_defs(site), spec, *days, moment)):
+            told = _count(launched.failed_checks, "failed check")
             err.print(f"{launched.job}: run {launched.run_id[:8]}, {seconds:.1f} s, {told}", highlight=False)
             if not launched.success:
                 _stop(f"run {launched.run_id} of {launched.job} failed: {launched.error}", 1)
@@ -145,7 +157,7 @@ def metrics(
     segment: Annotated[
         str, typer.Option(help="Segment column, or 'any'; all rows together by default.")
     ] = "",
-    verdict: Annotated[list[str] | None, typer.Option(help="pass, fail, undecided or none.")] = None,
+    verdict: Annotated[list[Verdict] | None, typer.Option(help="Verdict; may be repeated.")] = None,
     first: Annotated[
         datetime | None, typer.Option("--from", formats=DAY, help="Windows that end on this day or later.")
     ] = None,
@@ -156,12 +168,10 @@ def metrics(
     form: Output = Format.TABLE,
 ) -> None:
     """Read the metric store: the latest value of every window, or what was known at a moment."""
-    from mlobs_pipelines.steps.walk import parse_as_of
-
-    _spec(model)
-    unknown = sorted(set(metric or ()) - set(METRICS))
-    if unknown:
-        _stop(f"unknown metric {', '.join(unknown)}; there are {', '.join(sorted(METRICS))}", 2)
+    _known("metric", metric, METRICS)
+    monitor, moment = _spec(model).monitor, _moment(as_of)
+    _known("version", version, monitor.versions)
+    _known("segment", [segment] if segment else None, [*monitor.segments, "any"])
     rows = MetricStore(_lake()).query(
         model,
         metrics=metric,
@@ -171,10 +181,9 @@ def metrics(
         features=feature,
         first=first.date() if first else None,
         last=last.date() if last else None,
-        as_of=parse_as_of(as_of),
+        as_of=moment,
     )
-    found = [row for row in rows.to_pylist() if not verdict or row["verdict"] in verdict]
-    _print_rows(found, form)
+    _print_metrics([row for row in rows.to_pylist() if not verdict or row["verdict"] in verdict], form)
 
 
 @app.command()
@@ -187,12 +196,11 @@ def report(
     from mlobs_pipelines.defs.resources import Site
     from mlobs_pipelines.defs.tell import report_path
     from mlobs_pipelines.steps.tell import write_report
-    from mlobs_pipelines.steps.walk import parse_as_of
 
     spec, site = _spec(model), Site(Settings())
     target = path or report_path(site, spec)
-    rows = write_report(site.walk(spec, "report", parse_as_of(as_of)), target)
-    out.print(f"report of {rows:,} metric rows: {target}", soft_wrap=True)
+    rows = write_report(site.walk(spec, "report", _moment(as_of)), target)
+    out.print(f"report of {rows:,} metric rows: {target}", markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -201,15 +209,46 @@ def tables(model: Model, form: Output = Format.TABLE) -> None:
     from dataclasses import asdict
 
     _spec(model)
-    _print_rows([asdict(summary) for summary in _lake().summary(model)], form)
+    rows = [asdict(summary) for summary in _lake().summary(model)]
+    _print(rows, form, list(rows[0]) if rows else [], terminal.records)
+
+
+def _folders() -> list[Path]:
+    root = Settings().contracts
+    if not root.is_dir():
+        _stop(f"no folder {root}: work in the project's folder, or set MLOBS_CONTRACTS", 2)
+    return [path for path in sorted(root.iterdir()) if path.is_dir() and path.name[0] not in "._"]
 
 
 def _spec(model: str) -> ModelSpec:
-    root = Settings().contracts
-    models = load_models(root, METRICS)
-    if model not in models:
-        _stop(f"no model {model!r} under {root}; there are {', '.join(models) or 'none'}", 2)
-    return models[model]
+    _known("model", [model], [folder.name for folder in _folders()])
+    return load_models(Settings().contracts, METRICS)[model]
+
+
+def _known(what: str, asked: Collection[str] | None, known: Collection[str]) -> None:
+    unknown = sorted(set(asked or ()) - set(known))
+    if unknown:
+        near = suggestion(unknown[0], known)
+        guess = f" {near}" if near.startswith("did") else ""
+        _stop(
+            f"unknown {what} {', '.join(unknown)};{guess} there are: {', '.join(sorted(known)) or 'none'}", 2
+        )
+
+
+def _moment(text: str | None) -> datetime | None:
+    from mlobs_pipelines.steps.walk import parse_as_of
+
+    with _usage():
+        return parse_as_of(text)
+
+
+@contextmanager
+def _usage() -> Iterator[None]:
+    """Let what is wrong with the options end the command as wrong usage."""
+    try:
+        yield
+    except ValueError as error:
+        _stop(str(error), 2)
 
 
 def _lake() -> Lake:
@@ -217,7 +256,7 @@ def _lake() -> Lake:
     return Lake(settings.lake_root, settings.lake_options or None)
 
 
-def _stop(message: str, code: int) -> None:
+def _stop(message: str, code: int) -> NoReturn:
     err.print(f"mlobs: {message}", style="bold red", markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(code)
 
@@ -241,57 +280,51 @@ def _monthly(settings: Settings, first: date, last: date) -> list[dict[str, Any]
 
 def _next_steps() -> None:
     out.print(
-        "\nNext: `make ui` opens Dagster on this data; `mlobs metrics flight_delays --verdict fail` lists what "
-        "failed;\n`mlobs demo --incident label-stall --incident skew-delay` shows two incidents; "
-        "data_contracts/flight_delays/ is what to copy for a model of yours.",
+        "\nNext:\n"
+        "  make ui                                             open Dagster on this data\n"
+        "  mlobs metrics flight_delays --verdict fail          list what failed, and why\n"
+        "  mlobs demo --incident skew-delay --to 2013-07-31    see an incident\n"
+        "  data_contracts/flight_delays/                       copy it for a model of yours",
         highlight=False,
+        soft_wrap=True,
     )
 
 
-SHOWN = ("model_version", "role", "segment_value", "feature", "metric", "window", "window_start")
-NUMBERS = ("value", "lower", "upper", "n", "label_coverage")
+def _print_metrics(rows: Sequence[dict[str, Any]], form: Format) -> None:
+    _print(rows, form, METRIC_COLUMNS.names, terminal.metric_rows)
 
 
-def _print_rows(rows: Sequence[dict[str, Any]], form: Format) -> None:
+def _print(
+    rows: Sequence[dict[str, Any]],
+    form: Format,
+    columns: Sequence[str],
+    sheet: Callable[[Sequence[dict[str, Any]]], terminal.Sheet],
+) -> None:
     if form is Format.JSON:
-        typer.echo(json.dumps(rows, default=_plain, indent=2))
+        typer.echo(terminal.as_json(rows))
     elif form is Format.CSV:
-        writer = csv.DictWriter(sys.stdout, list(rows[0]) if rows else [], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        typer.echo(terminal.as_csv(rows, columns), nl=False)
     elif not rows:
-        err.print("nothing found; has the range been backfilled?")
+        err.print("nothing found: no stored row matches; were these days backfilled by then?")
+    elif out.is_terminal:
+        _show(sheet(rows[:MOST_ROWS]), len(rows))
     else:
-        _print_table(rows)
+        typer.echo("\n".join(line.plain for line in sheet(rows).lines()))
 
 
-def _plain(value: object) -> str:
-    return value.isoformat() if isinstance(value, date) else str(value)
+def _show(sheet: terminal.Sheet, rows: int) -> None:
+    """Print a table no wider than the terminal, and say what was left out."""
+    fitting, hidden = sheet.fit(out.width)
+    for line in fitting.lines():
+        out.print(line, soft_wrap=True)
+    if hidden:
+        err.print(f"[dim]left out for lack of width: {', '.join(hidden)}; --format json has them[/dim]")
+    if rows > MOST_ROWS:
+        err.print(f"[dim]first {MOST_ROWS} of {rows:,} rows; narrow by options, or take --format csv[/dim]")
 
 
-def _print_table(rows: Sequence[dict[str, Any]]) -> None:
-    wanted = (*SHOWN, *NUMBERS, "maturity", "verdict") if "metric" in rows[0] else tuple(rows[0])
-    columns = [name for name in wanted if any(row[name] not in ("", None) for row in rows)]
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in columns:
-        table.add_column(
-            name, justify="right" if isinstance(rows[0][name], int | float) else "left", no_wrap=True
-        )
-    for row in rows:
-        table.add_row(*(_cell(row[name]) for name in columns))
-    (out if out.is_terminal else Console(width=240)).print(table)
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    return (
-        f"{value:.4f}"
-        if isinstance(value, float)
-        else _plain(value)
-        if isinstance(value, date)
-        else str(value)
-    )
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun if number == 1 else noun + 's'}"
 
 
 class _Meter(logging.Handler):
@@ -334,9 +367,12 @@ def main() -> None:
     warnings.simplefilter("ignore")
     try:
         app()
-    except ContractError as error:
+    except ValidationError as error:
+        told = (f"MLOBS_{'_'.join(map(str, item['loc'])).upper()}: {item['msg']}" for item in error.errors())
+        _fail("; ".join(told), 2)
+    except (ContractError, SettingsError) as error:
         _fail(str(error), 2)
-    except (LakeError, ValueError, FileExistsError, RuntimeError) as error:
+    except (LakeError, ValueError, OSError, RuntimeError) as error:
         _fail(str(error), 1)
 
 
