@@ -18,6 +18,8 @@ from mlobs_pipelines.defs.partitions import daily, days_of
 from mlobs_pipelines.defs.resources import Site
 from mlobs_pipelines.steps.walk import Walk
 
+PAGE = 500
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -68,20 +70,16 @@ def partitioned_check(
     def check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
         days = days_of(context)
         findings = look(site.walk_of(context, spec), days)
+        targets = _targets(context.instance, key, days)
         for day in days:
-            yield _evaluation(context, spec, key, name, day, findings[day])
+            yield _evaluation(spec, check_spec.key, day, findings[day], targets.get(day.isoformat()))
         yield dg.Output(None, output_name=context.op_execution_context.op_def.output_defs[0].name)
 
     return check
 
 
 def _evaluation(
-    context: dg.AssetCheckExecutionContext,
-    spec: ModelSpec,
-    key: dg.AssetKey,
-    name: str,
-    day: date,
-    finding: Finding,
+    spec: ModelSpec, key: dg.AssetCheckKey, day: date, finding: Finding, target: Target | None
 ) -> dg.AssetCheckEvaluation:
     warn = finding.undecided or not finding.severe
     verdict = "undecided" if finding.undecided else "pass" if finding.passed else "fail"
@@ -92,21 +90,29 @@ def _evaluation(
         "runbook": dg.MetadataValue.url(spec.monitor.runbook),
     }
     return dg.AssetCheckEvaluation(
-        asset_key=key,
-        check_name=name,
+        asset_key=key.asset_key,
+        check_name=key.name,
         passed=finding.passed,
         severity=dg.AssetCheckSeverity.WARN if warn else dg.AssetCheckSeverity.ERROR,
         description=finding.description,
         metadata=facts,
         blocking=False,
         partition=day.isoformat(),
-        target_materialization_data=_target(context.instance, key, day),
+        target_materialization_data=target,
     )
 
 
-def _target(instance: dg.DagsterInstance, key: dg.AssetKey, day: date) -> Target | None:
-    wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[day.isoformat()])
-    found = instance.fetch_materializations(wanted, limit=1).records
-    if not found:
-        return None
-    return Target(storage_id=found[0].storage_id, run_id=found[0].run_id, timestamp=found[0].timestamp)
+def _targets(instance: dg.DagsterInstance, key: dg.AssetKey, days: Sequence[date]) -> dict[str, Target]:
+    """Latest materialization of each day, in pages: one look-up per day would cost more than the check."""
+    wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[day.isoformat() for day in days])
+    found: dict[str, Target] = {}
+    cursor: str | None = None
+    while len(found) < len(days):
+        page = instance.fetch_materializations(wanted, limit=PAGE, cursor=cursor)
+        for record in page.records:
+            target = Target(storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp)
+            found.setdefault(str(record.partition_key), target)
+        if not page.has_more:
+            break
+        cursor = page.cursor
+    return found
