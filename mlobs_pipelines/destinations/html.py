@@ -82,15 +82,26 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """Checks of one verdict: those shown at once, those behind a click, and how many are left out."""
+    """Checks of one verdict, as the page lists them.
+
+    Attributes
+    ----------
+    shown, more
+        Those shown at once, and those behind a click.
+    left_out
+        How many more there are.
+    over
+        How many had the verdict on earlier days only and are not listed.
+    """
 
     shown: tuple[tables.Line, ...]
     more: tuple[tables.Line, ...]
     left_out: int
+    over: int = 0
 
     @property
     def total(self) -> int:
-        """All checks with the verdict."""
+        """All checks that are to be listed."""
         return len(self.shown) + len(self.more) + self.left_out
 
 
@@ -170,12 +181,17 @@ def _content(facts: ReportFacts, metrics: MetricRows) -> dict[str, Any]:
 
 
 def _attention(episodes: Sequence[checks.Episode], sides: Mapping[str, str]) -> dict[str, Attention]:
-    found = {}
-    for verdict in ("fail", "undecided"):
-        urgent = checks.attention(episodes, verdict)
-        lines = tuple(tables.line(concern, sides) for concern in urgent[:MOST_LINES])
-        found[verdict] = Attention(lines[:SHOWN_LINES], lines[SHOWN_LINES:], len(urgent) - len(lines))
-    return found
+    undecided = checks.attention(episodes, "undecided")
+    still = [concern for concern in undecided if concern.episode.open]
+    return {
+        "fail": _listed(checks.attention(episodes, "fail"), sides),
+        "undecided": _listed(still, sides, over=len(undecided) - len(still)),
+    }
+
+
+def _listed(concerns: Sequence[checks.Concern], sides: Mapping[str, str], over: int = 0) -> Attention:
+    lines = tuple(tables.line(concern, sides) for concern in concerns[:MOST_LINES])
+    return Attention(lines[:SHOWN_LINES], lines[SHOWN_LINES:], len(concerns) - len(lines), over)
 
 
 def _capital(text: str) -> str:

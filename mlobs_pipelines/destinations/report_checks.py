@@ -74,8 +74,14 @@ def fold(rows: Iterable[Row]) -> list[Episode]:
     checks: dict[tuple[str, ...], list[Row]] = defaultdict(list)
     for row in rows:
         checks[check_key(row)].append(row)
-    newest = max((row["last_day"] for found in checks.values() for row in found), default=date.min)
+    newest = _newest([row for found in checks.values() for row in found])
     return [episode for key in sorted(checks) for episode in _fold_one(checks[key], newest)]
+
+
+def _newest(rows: Sequence[Row]) -> date:
+    """The newest day; a calendar month that has not ended yet lies ahead of it."""
+    days = [row["last_day"] for row in rows if row["window"] != "1mo"] or [row["last_day"] for row in rows]
+    return max(days, default=date.min)
 
 
 def _fold_one(rows: Sequence[Row], newest: date) -> list[Episode]:

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 from mlobs_pipelines.destinations.html import render_report
+from mlobs_pipelines.destinations.report_rows import DAY
 from tests.destinations.season import SCHEMA, facts, row, season
 
 SECTIONS = ["attention", "timeline", "trends", "months", "reliability"]
@@ -167,6 +168,18 @@ def test_undefined_numbers_are_dashes_not_inventions():
     assert "1 undecided check" in text
     assert "\N{EN DASH} ≥ 0.65" in text
     assert "nan" not in text.lower()
+
+
+def test_undecided_days_that_are_over_are_counted_not_listed():
+    """A check that was undecided on earlier days only takes no line of its own, but the page counts it."""
+    last = facts().last_day
+    given = {"verdict": "undecided", "threshold": 0.65, "reason": "half a window", "window": "28d"}
+    over = row("auc", "v1", last - DAY, None, **given)
+    still = row("ece", "v1", last, None, **given)
+    text = Page(render_report(facts(), _table([over, still]))).text
+    assert "1 undecided check on the newest day" in text
+    assert "1 check was undecided on earlier days only" in text
+    assert text.count("half a window") == 1
 
 
 def test_trend_uses_the_window_that_is_judged(html):

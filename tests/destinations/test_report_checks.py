@@ -123,3 +123,12 @@ def test_roles_are_spans():
         ("shadow", START, START + DAY),
         ("champion", START + 2 * DAY, START + 3 * DAY),
     ]
+
+
+def test_a_month_that_has_not_ended_does_not_close_the_others():
+    """A monthly check whose month ends later than the newest day leaves daily checks of that day open."""
+    import pyarrow as pa  # noqa: PLC0415 - only where rows are built
+
+    month = [row("ece", "v1", date(2013, 5, 31), 0.2, window="1mo", limit=0.05)]
+    rows = checks(["fail", "fail"], metric="auc") + as_rows(pa.Table.from_pylist(month, schema=SCHEMA))
+    assert all(episode.open for episode in fold(rows))
