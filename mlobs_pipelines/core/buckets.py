@@ -56,7 +56,9 @@ def fit_grid(values: Floats) -> Grid:
     if values.size == 0:
         return Grid()
     low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
-    scale = float((high - low) / 1.349) or float(values.std()) or 1.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        candidates = float(high - low) / 1.349, float(values.std())
+    scale = next((float(s) for s in candidates if np.isfinite(s) and s > 0), 1.0)
     distinct, counts = np.unique(values + 0.0, return_counts=True)
     order = np.argsort(-counts, kind="stable")[:MAX_ATOMS]
     frequent = distinct[order][counts[order] >= ATOM_SHARE * values.size]
@@ -78,7 +80,9 @@ def bucket_codes(values: Floats, location: float = 0.0, scale: float = 1.0) -> C
         0 … 16383. Values beyond the range of float32 fall into the outermost bucket.
     """
     limit = np.finfo(np.float32).max
-    scaled = np.clip((values - location) / scale, -limit, limit).astype(np.float32) + np.float32(0)
+    with np.errstate(over="ignore"):  # an infinite quotient belongs to the outermost bucket
+        quotient = (values - location) / scale
+    scaled = np.clip(quotient, -limit, limit).astype(np.float32) + np.float32(0)
     bits = scaled.view(np.uint32)
     ordered = np.where(bits & _TOP_BIT, ~bits, bits | _TOP_BIT)
     return (ordered >> np.uint32(SHIFT)).astype(np.int32)

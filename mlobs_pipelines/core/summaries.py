@@ -183,6 +183,8 @@ class SkewSummary(Additive):
         Rows with two different values; recomputed only (serving lost it); served only.
     absolute_delta, absolute_sum : (...,)
         Σ|a-b| and Σ(|a|+|b|) over rows with both values (0 for categories).
+    numeric
+        Whether the values are numbers, so that the two sums mean something.
     """
 
     pairs: Ints
@@ -191,6 +193,8 @@ class SkewSummary(Additive):
     extra: Ints
     absolute_delta: Floats
     absolute_sum: Floats
+    numeric: bool = True
+    FIXED: ClassVar[tuple[str, ...]] = ("numeric",)
 
 
 Summary = FeatureSummary | ScoreSummary | LabelSummary | OperationSummary | SkewSummary

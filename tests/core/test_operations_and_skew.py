@@ -68,8 +68,14 @@ def test_skew_shares_and_smape():
 def test_smape_of_categories_is_undefined():
     """A categorical feature has no distance; its SMAPE is not a made-up zero."""
     zero = np.float64(0)
-    summary = SkewSummary(*map(np.int64, (300, 20, 0, 0)), zero, zero)
+    summary = SkewSummary(*map(np.int64, (300, 20, 0, 0)), zero, zero, numeric=False)
     assert np.isnan(METRICS["skew_smape"].function(summary).value)
+
+
+def test_smape_of_equal_zeros_is_zero():
+    """A feature that is zero on both sides in every row, like rain on dry days, has no skew."""
+    zero = np.float64(0)
+    assert METRICS["skew_smape"].function(SkewSummary(*map(np.int64, (300, 0, 0, 0)), zero, zero)).value == 0
 
 
 def test_missing_values_are_a_share_of_all_rows():

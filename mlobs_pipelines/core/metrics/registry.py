@@ -44,7 +44,7 @@ class Metric:
 METRICS: dict[str, Metric] = {}
 
 
-def metric(  # noqa: PLR0913 - one argument per declared fact
+def metric(
     name: str,
     summary: type[Summary],
     *,

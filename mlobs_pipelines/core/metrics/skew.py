@@ -1,5 +1,7 @@
 """Skew metrics: feature values as served against the same values recomputed point-in-time, row by row."""
 
+import numpy as np
+
 from mlobs_pipelines.core.metrics.estimates import MIN_PROPORTION, NEED_PROPORTION, proportion, ratio
 from mlobs_pipelines.core.metrics.registry import metric
 from mlobs_pipelines.core.summaries import SkewSummary
@@ -28,8 +30,9 @@ def skew_extra_share(summary: SkewSummary) -> Estimate:
 def skew_smape(summary: SkewSummary) -> Estimate:
     """Σ|a - b| ÷ Σ(|a| + |b|) over rows with both values: 0 to 1.
 
-    NaN for categories, and where every value on both sides is zero.
+    0 where every value on both sides is zero; NaN for categories, and where no row has both values.
     """
-    both = summary.pairs - summary.missing - summary.extra
-    value = ratio(summary.absolute_delta, summary.absolute_sum)
+    both = np.asarray(summary.pairs - summary.missing - summary.extra)
+    agreed = (summary.absolute_sum == 0) & (both > 0) & summary.numeric
+    value = np.where(agreed, 0.0, ratio(summary.absolute_delta, summary.absolute_sum))
     return Estimate(value, both, sufficient=both >= MIN_PROPORTION, need=NEED_PROPORTION)
