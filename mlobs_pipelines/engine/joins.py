@@ -12,6 +12,10 @@ import pyarrow as pa
 
 from mlobs_pipelines.engine.duck import Duck, identifier
 
+# What lies further back is not looked at, so that a result does not depend on how many days a run covers.
+EXPIRED_REACH = timedelta(days=7)
+EARLY_REACH_DAYS = 1
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -34,6 +38,11 @@ class View:
     ttl: timedelta
     features: tuple[str, ...]
 
+    @property
+    def reach(self) -> timedelta:
+        """How far before a prediction its rows are looked for."""
+        return self.ttl + EXPIRED_REACH
+
 
 def point_in_time(duck: Duck, predictions: pa.Table, rows: pa.Table, view: View) -> pa.Table:
     """Look up, for each prediction, the latest feature row of its entity that was known then.
@@ -52,7 +61,8 @@ def point_in_time(duck: Duck, predictions: pa.Table, rows: pa.Table, view: View)
     -------
     pyarrow.Table
         ``prediction_id``, the features, ``<view>__age_s`` (seconds, null on a miss) and ``<view>__miss``
-        (null, or one of no_key, never, expired, not_yet_known), ordered by ``prediction_id``.
+        (null, or one of no_key, never, expired, not_yet_known), ordered by ``prediction_id``. A row is
+        expired up to ``EXPIRED_REACH`` beyond its ttl; further back it is as if it had never been.
     """
     return duck.query(_point_in_time_sql(view), {"predictions": predictions, "rows": rows})
 
@@ -60,7 +70,7 @@ def point_in_time(duck: Duck, predictions: pa.Table, rows: pa.Table, view: View)
 def _point_in_time_sql(view: View) -> str:
     entity = identifier(view.entity)
     features = [identifier(name) for name in view.features]
-    ttl = view.ttl // timedelta(microseconds=1)
+    ttl, reach = (span // timedelta(microseconds=1) for span in (view.ttl, view.reach))
     picked = ", ".join(f"CASE WHEN hit THEN r.{name} END AS {name}" for name in features)
     # `nr` ascends with (observed_at, available_at) inside an entity, so the running maximum over the time
     # at which rows became known names the best row known at each such time: one inequality is left to ASOF.
@@ -83,6 +93,7 @@ def _point_in_time_sql(view: View) -> str:
       ASOF LEFT JOIN events e ON p.{entity} = e.entity AND p.predicted_at >= e.observed_at
     ), judged AS (
       SELECT m.*, r.*, coalesce(epoch_us(r.observed_at) > epoch_us(m.predicted_at) - {ttl}, false) AS hit,
+        coalesce(epoch_us(r.observed_at) > epoch_us(m.predicted_at) - {reach}, false) AS was_known,
         coalesce(epoch_us(m.latest_at) > epoch_us(m.predicted_at) - {ttl}, false) AS exists_unknown
       FROM matched m LEFT JOIN ordered r ON m.nr = r.nr
     )
@@ -90,7 +101,7 @@ def _point_in_time_sql(view: View) -> str:
       CASE WHEN hit THEN epoch_us(predicted_at) - epoch_us(observed_at) END / 1e6
         AS {identifier(view.name + "__age_s")},
       CASE WHEN hit THEN NULL WHEN entity IS NULL THEN 'no_key' WHEN exists_unknown THEN 'not_yet_known'
-        WHEN observed_at IS NOT NULL THEN 'expired' ELSE 'never' END AS {identifier(view.name + "__miss")}
+        WHEN was_known THEN 'expired' ELSE 'never' END AS {identifier(view.name + "__miss")}
     FROM judged ORDER BY prediction_id
     """  # noqa: S608 - names come from validated contracts and are quoted
 
@@ -117,18 +128,24 @@ def labels_as_of(duck: Duck, labels: pa.Table, as_of: datetime) -> pa.Table:
         first known), ``arrived_at`` (of the latest revision), ``revisions`` seen and whether two of them
         ``conflict``.
     """
-    return duck.query(
-        f"""
-        SELECT prediction_id, arg_max(label, rank) AS label, arg_max(outcome, rank) AS outcome,
-          arg_max(revision, rank) AS revision, min(arrived_at) AS first_arrived_at,
-          arg_max(arrived_at, rank) AS arrived_at, count(*) AS revisions,
-          count(DISTINCT outcome) > 1 AS conflict
-        FROM (SELECT *, row_number() OVER (ORDER BY arrived_at, revision, outcome) AS rank
-              FROM labels WHERE epoch_us(arrived_at) <= {_microseconds(as_of)})
-        GROUP BY prediction_id
-        """,  # noqa: S608 - the only value is a formatted datetime
-        {"labels": labels},
-    )
+    return duck.query(_latest_sql("labels", ("prediction_id",), as_of), {"labels": labels})
+
+
+def _latest_sql(source: str, by: tuple[str, ...], as_of: datetime) -> str:
+    # The struct keeps a null label: on its own, arg_max would pass over it to an older revision.
+    kept = ", ".join(f"{name} := {name}" for name in ("label", "outcome", "revision", "arrived_at"))
+    return f"""
+    SELECT {", ".join(by)}, last.label, last.outcome, last.revision, first_arrived_at, last.arrived_at,
+      revisions, conflict
+    FROM (
+      SELECT {", ".join(by)}, min(arrived_at) AS first_arrived_at, count(*) AS revisions,
+        arg_max(struct_pack({kept}), nr) AS last,
+        count(DISTINCT outcome) > 1 AS conflict
+      FROM (SELECT *, row_number() OVER (ORDER BY arrived_at, revision, outcome, label) AS nr
+            FROM {source} WHERE epoch_us(arrived_at) <= {_microseconds(as_of)})
+      GROUP BY {", ".join(by)}
+    ) ORDER BY {", ".join(by)}
+    """  # noqa: S608 - names of our own, and a formatted datetime
 
 
 def join_labels(
@@ -142,7 +159,8 @@ def join_labels(
         Rows of the prediction log: ``day``, ``prediction_id``, ``predicted_at``, ``model_version``, ``role``,
         ``status``, ``score`` and the `carried` columns.
     labels
-        Label rows of every arrival day from the first prediction day on.
+        Label rows with their ``day`` of arrival, from ``EARLY_REACH_DAYS`` before the first prediction on;
+        what arrived earlier than that before its prediction is not seen.
 
     Returns
     -------
@@ -154,7 +172,12 @@ def join_labels(
     columns = ["day", "prediction_id", "predicted_at", "model_version", "role", "status", "score", *carried]
     names = ", ".join(f"log.{identifier(name)}" for name in columns)
     moment = _microseconds(as_of)
+    latest = _latest_sql("candidates", ("predicted_day", "prediction_id"), as_of)
     sql = f"""
+    WITH asked AS (SELECT DISTINCT day AS predicted_day, prediction_id FROM log), candidates AS (
+      SELECT labels.*, predicted_day FROM labels JOIN asked USING (prediction_id)
+      WHERE CAST(labels.day AS DATE) >= CAST(predicted_day AS DATE) - {EARLY_REACH_DAYS}
+    ), known AS ({latest})
     SELECT {names}, known.label, known.outcome, known.arrived_at, known.first_arrived_at,
       coalesce(known.revisions, 0) AS revisions, coalesce(known.conflict, false) AS conflict,
       coalesce(known.first_arrived_at < log.predicted_at, false) AS early,
@@ -162,11 +185,11 @@ def join_labels(
         ELSE 'labelled' END AS state,
       (epoch_us(known.first_arrived_at) - epoch_us(log.predicted_at)) / 1e6 AS lag_s,
       ({moment} - epoch_us(log.predicted_at)) / 1e6 AS age_s
-    FROM log LEFT JOIN known USING (prediction_id)
+    FROM log LEFT JOIN known ON log.prediction_id = known.prediction_id AND log.day = known.predicted_day
     WHERE epoch_us(log.predicted_at) <= {moment}
     ORDER BY log.prediction_id, log.model_version
     """  # noqa: S608 - names come from validated contracts and are quoted
-    return duck.query(sql, {"log": log, "known": labels_as_of(duck, labels, as_of)})
+    return duck.query(sql, {"log": log, "labels": labels})
 
 
 def orphan_labels(duck: Duck, labels: pa.Table, known_ids: pa.Table) -> pa.Table:

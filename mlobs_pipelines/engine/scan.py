@@ -136,7 +136,8 @@ def floats(column: pa.ChunkedArray) -> Floats:
     -------
     (n,) float64
     """
-    values: Floats = column.cast(pa.float64()).to_numpy().astype(np.float64, copy=False)
+    # A safe cast would refuse integers beyond 2**53, and quote them.
+    values: Floats = column.cast(pa.float64(), safe=False).to_numpy().astype(np.float64, copy=False)
     return values
 
 

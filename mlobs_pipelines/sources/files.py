@@ -61,7 +61,7 @@ def read_file(path: Path, kind: str) -> Delivery:
     if not content:
         return Delivery(path.name, digest, 0, None, "the file is empty (0 bytes); deliver it again")
     try:
-        frame = READERS[kind](path)
+        frame = READERS[kind](content)
     except (pl.exceptions.PolarsError, OSError, ValueError) as error:
         return Delivery(path.name, digest, len(content), None, _unreadable(kind, error))
     return Delivery(path.name, digest, len(content), frame)
@@ -75,19 +75,20 @@ def _unreadable(kind: str, error: Exception) -> str:
     )
 
 
-def _parquet(path: Path) -> pl.DataFrame:
-    return pl.read_parquet(path, hive_partitioning=False, glob=False)
+def _parquet(content: bytes) -> pl.DataFrame:
+    return pl.read_parquet(content, hive_partitioning=False)
 
 
-def _csv(path: Path) -> pl.DataFrame:
-    return pl.read_csv(path, infer_schema=False, glob=False)
+def _csv(content: bytes) -> pl.DataFrame:
+    return pl.read_csv(content, infer_schema=False)
 
 
-def _json_lines(path: Path) -> pl.DataFrame:
-    return pl.read_ndjson(path, infer_schema_length=None)
+def _json_lines(content: bytes) -> pl.DataFrame:
+    return pl.read_ndjson(content, infer_schema_length=None)
 
 
-READERS: Mapping[str, Callable[[Path], pl.DataFrame]] = {
+# Readers take the bytes that were hashed: a file replaced meanwhile cannot be taken for the one on record.
+READERS: Mapping[str, Callable[[bytes], pl.DataFrame]] = {
     "parquet": _parquet,
     "csv": _csv,
     "jsonl": _json_lines,

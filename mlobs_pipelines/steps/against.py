@@ -107,7 +107,9 @@ def _add_bins(array: Ints, cells: _Cells) -> Ints:
 def _numeric(counts: Counts, baseline: Counts, name: str, binned: FeatureBaseline) -> _Cells:
     grid = binned.grid or Grid()
     parts = [counts.flat(name, "cells"), baseline.flat(name, "cells")]
-    codes = np.unique(np.concatenate([flat.codes for flat, _, _ in parts])).astype(np.int32)
+    present = np.concatenate([flat.codes for flat, _, _ in parts]).astype(np.int32)
+    # An atom's bucket stands before it even where empty: KS must not blame a lower bucket for its order.
+    codes = np.unique(np.concatenate([present, bucket_of(present, grid)]))
     order, atom = cell_order(codes, grid)
     position = np.empty(codes.size, dtype=np.int64)
     position[order] = np.arange(codes.size)

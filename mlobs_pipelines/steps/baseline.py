@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mlobs_pipelines.core.buckets import (
     Codes,
@@ -70,9 +71,32 @@ def _training(walk: Walk, version: str) -> tuple[pl.DataFrame, dict[str, float]]
     absent = sorted(set(wanted) - set(delivery.frame.columns))
     if absent:
         raise BaselineError(f"baseline of {version}: {path}: missing column {', '.join(absent)}")
-    facts = Path(declared.facts.format(landing=walk.landing))
-    importance = json.loads(facts.read_text())["importance"] if facts.is_file() else {}
-    return delivery.frame.select(*dict.fromkeys(wanted)), importance
+    frame = delivery.frame.select(*dict.fromkeys(wanted))
+    numbers = [f.name for f in walk.spec.monitor.features if f.kind == "numeric"]
+    wrong = [name for name in [*numbers, SCORE] if not _numeric(frame.schema[name])]
+    if wrong:
+        raise BaselineError(f"baseline of {version}: {path}: column {', '.join(wrong)} does not hold numbers")
+    # A training row without a score says nothing of the scores to expect.
+    scored = frame.filter(pl.col(SCORE).is_between(0, 1))
+    if scored.is_empty():
+        raise BaselineError(f"baseline of {version}: {path}: no row has a score between 0 and 1")
+    return scored, _importance(version, Path(declared.facts.format(landing=walk.landing)))
+
+
+def _numeric(kind: pl.DataType) -> bool:
+    return kind.is_numeric() or kind in (pl.Boolean, pl.Null)
+
+
+def _importance(version: str, path: Path) -> dict[str, float]:
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))["importance"]
+        return {str(name): float(value) for name, value in found.items()}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise BaselineError(
+            f'baseline of {version}: {path}: expected {{"importance": {{feature: number}}}}; write it so'
+        ) from None
 
 
 def _publish(
@@ -84,7 +108,9 @@ def _publish(
     ]
     described = [_describe(rows, plan, importance.get(plan.name)) for plan in plans]
     described.append(_describe_score(rows))
-    table = pa.Table.from_pylist(described).append_column("model_version", _repeat(version, len(described)))
+    described = [{**row, "model_version": version} for row in described]
+    fixed = pa.schema([field for field in BASELINE_FEATURES.schema if field.name != "baseline_id"])
+    table = pa.Table.from_pylist(described, schema=fixed)
     baseline_id = hashlib.sha256(content_hash(table).encode()).hexdigest()[:16]
     table = table.append_column("baseline_id", _repeat(baseline_id, len(described)))
     features = table.select(BASELINE_FEATURES.schema.names).cast(BASELINE_FEATURES.schema)
@@ -117,9 +143,9 @@ def _statistics(walk: Walk, version: str, rows: pa.Table, plans: list[FeaturePla
 
 def _describe(rows: pa.Table, plan: FeaturePlan, importance: float | None) -> dict[str, object]:
     if plan.grid is None:
-        names = pl.Series(rows.column(plan.name).to_pylist(), dtype=pl.String).drop_nulls()
-        counts = names.value_counts().filter(pl.col("count") >= RARE * rows.num_rows)
-        common = sorted(counts.to_series(0).to_list())
+        names = rows.column(plan.name).cast(pa.string()).drop_null()
+        counted = pc.value_counts(names).to_pylist()
+        common = sorted(item["values"] for item in counted if item["counts"] >= RARE * rows.num_rows)
         return _row(plan.name, "categorical", Grid(), np.empty(0, np.int32), common, importance)
     values = floats(rows.column(plan.name))
     codes = bucket_of(cell_codes(values[np.isfinite(values)] + 0.0, plan.grid), plan.grid)

@@ -25,7 +25,7 @@ from mlobs_pipelines.store.lake import PartitionVersion
 from mlobs_pipelines.store.layout import TableLayout
 from mlobs_pipelines.store.tables import DELIVERIES, QUARANTINE
 
-EVENT_TIME = {"predictions": "predicted_at", "features": "observed_at", "labels": "arrived_at"}
+EVENT_TIME = {"predictions": "predicted_at", "labels": "arrived_at"}
 LAYOUTS = {"predictions": predictions_layout, "features": features_layout, "labels": labels_layout}
 
 
@@ -78,7 +78,7 @@ def _accept(walk: Walk, contract: Contract, table: Table, delivery: Delivery, da
         state = "missing" if delivery.missing else "refused"
         into.deliveries.append(_record(contract, table, delivery, state, (rows, 0, 0), reason))
         return
-    typed, failures = _judge(table, delivery.frame, EVENT_TIME[contract.dataset], day)
+    typed, failures = _judge(table, delivery.frame, _event_time(walk, contract, table), day)
     bad = failures.get_column("row").unique()
     good = typed.filter(~pl.col("row").is_in(bad.implode())).drop("row")
     into.good.append(_hashed(good, table, walk.key).with_columns(view=pl.lit(table.name)))
@@ -88,6 +88,12 @@ def _accept(walk: Walk, contract: Contract, table: Table, delivery: Delivery, da
     state = "partial" if bad.len() else "accepted"
     counts = (rows, good.height, bad.len())
     into.deliveries.append(_record(contract, table, delivery, state, counts, _reason(failures)))
+
+
+def _event_time(walk: Walk, contract: Contract, table: Table) -> str:
+    if contract.dataset == "features":
+        return walk.spec.monitor.feature_views[table.name].event_time
+    return EVENT_TIME[contract.dataset]
 
 
 def _refusal(table: Table, delivery: Delivery) -> str:
@@ -166,7 +172,8 @@ def _quarantined(delivery: Delivery, table: Table, failures: pl.DataFrame, key: 
     reasons = failures.group_by("row").agg(
         rules=pl.col("rule").unique().sort(), columns=pl.col("column").unique().sort()
     )
-    frame = pl.DataFrame() if delivery.frame is None else delivery.frame
+    # A column that the contract does not know has no classification, so it must not be kept anywhere.
+    frame = pl.DataFrame() if delivery.frame is None else delivery.frame.select(table.names)
     rows = _hashed(frame.with_row_index("row").with_columns(pl.col("row").cast(pl.Int64)), table, key)
     kept = reasons.join(rows, on="row").sort("row")
     return kept.select(

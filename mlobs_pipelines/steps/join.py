@@ -4,12 +4,12 @@ Which label counts, and what a lag is, is `engine.joins`.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, date
+from datetime import UTC, date, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlobs_pipelines.engine.joins import join_labels, orphan_labels
+from mlobs_pipelines.engine.joins import EARLY_REACH_DAYS, join_labels, orphan_labels
 from mlobs_pipelines.steps.layouts import labelled_layout, labels_layout, log_layout
 from mlobs_pipelines.steps.walk import Evidence, Outcome, Outcomes, Walk, chunks, keys, published, texts
 from mlobs_pipelines.store.lake import Between
@@ -36,7 +36,8 @@ def _join_chunk(walk: Walk, days: list[date]) -> Outcomes:
     layout, source = labelled_layout(walk.spec), log_layout(walk.spec)
     log = walk.lake.read(walk.model, source, where={"day": texts(days)})
     last = walk.as_of.astimezone(UTC).date()
-    span = Between(min(days).isoformat(), last.isoformat())
+    first = min(days) - timedelta(days=EARLY_REACH_DAYS)
+    span = Between(first.isoformat(), last.isoformat())
     labels = walk.lake.read(walk.model, labels_layout(walk.spec), where={"day": span}, columns=LABEL_COLUMNS)
     carried = walk.spec.monitor.segments
     joined = join_labels(walk.duck, log, labels, walk.as_of, carried)

@@ -64,7 +64,8 @@ def features_layout(spec: ModelSpec) -> TableLayout:
     """Rows of every feature view in one table; columns of other views are null."""
     columns = _columns(spec, "features")
     schema = pa.schema([DAY, ("view", pa.string()), *_fields(columns)])
-    return TableLayout("features", schema, ("day",), ("view", "observed_at"))
+    times = {view.event_time: None for view in spec.monitor.feature_views.values()}
+    return TableLayout("features", schema, ("day",), ("view", *times))
 
 
 def snapshots_layout(spec: ModelSpec) -> TableLayout:

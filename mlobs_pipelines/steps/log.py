@@ -35,7 +35,7 @@ def _log_chunk(walk: Walk, days: list[date]) -> Outcomes:
     layout, source = log_layout(walk.spec), predictions_layout(walk.spec)
     frame = pl.DataFrame(pl.from_arrow(walk.lake.read(walk.model, source, where={"day": texts(days)})))
     versions = walk.spec.monitor.versions
-    known = pl.col("model_version").is_in(list(versions))
+    known = pl.col("model_version").is_in(list(versions)).fill_null(value=False)
     thresholds = {name: version.threshold for name, version in versions.items()}
     limit = pl.col("model_version").replace_strict(thresholds, default=None, return_dtype=pl.Float64)
     good = frame.filter(known).with_columns(decision=pl.col("score") >= limit)

@@ -11,7 +11,8 @@ from datetime import date, datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlobs_pipelines.core.windows import Span, spans_touching
+from mlobs_pipelines.core.vocabulary import Window
+from mlobs_pipelines.core.windows import Span, month_of, spans_ending, spans_touching
 from mlobs_pipelines.steps.bins import Baseline, load_baselines
 from mlobs_pipelines.steps.layouts import BASELINE_LAYOUT, STATISTICS_LAYOUT
 from mlobs_pipelines.steps.scoring import Scope, score_version
@@ -50,7 +51,7 @@ def score(walk: Walk, days: Sequence[date]) -> Outcomes:
     outcomes: Outcomes = {}
     known = _known(walk)
     spans = spans_touching(set(days), set(known.moments), walk.spec.monitor.windows)
-    ends = sorted({span.last for span in spans} | set(days))
+    ends = sorted({span.last for span in spans} | set(days) | {month_of(day).last for day in days})
     report(STEP, 0, len(ends))
     for start in range(0, len(ends), ENDS_PER_BATCH):
         batch = ends[start : start + ENDS_PER_BATCH]
@@ -86,8 +87,9 @@ def _score_batch(
     }
 
     def compute() -> pa.Table:
+        replaced = {_key(span, moment) for span, moment in moments.items()} | _lapsed(walk, known, ends)
         fresh = _scored(walk, baselines, spans, moments)
-        return pa.concat_tables([fresh, _others(walk, partitions, fresh)])
+        return pa.concat_tables([fresh, _others(walk, partitions, replaced)])
 
     versions = walk.lake.update(walk.model, METRICS, sorted(partitions), compute, commit=walk.commit)
     result: Outcomes = {}
@@ -100,17 +102,29 @@ def _moment(known: _Known, span: Span) -> datetime:
     return max(known.moments[day] for day in span.days if day in known.moments)
 
 
-def _others(walk: Walk, partitions: set[tuple[str, str]], fresh: pa.Table) -> pa.Table:
+def _key(span: Span, moment: datetime) -> str:
+    return "|".join([span.last.isoformat(), as_of_key(moment), str(span.window)])
+
+
+def _lapsed(walk: Walk, known: _Known, ends: Sequence[date]) -> set[str]:
+    """What this moment may have said of windows that are not due any more: their days were withdrawn."""
+    spans = [span for day in ends for span in spans_ending(day, walk.spec.monitor.windows)]
+    return {_key(span, walk.as_of) for span in spans if not _due(span, known.moments)}
+
+
+def _due(span: Span, known: Mapping[date, datetime]) -> bool:
+    return span.last in known or (span.window is Window.MONTH and span.present(known.keys()) > 0)
+
+
+def _others(walk: Walk, partitions: set[tuple[str, str]], replaced: set[str]) -> pa.Table:
     """Rows of the same partitions about windows that are not scored now: an earlier moment's history."""
-    wanted = {day for day, _ in partitions}
-    stored = walk.lake.read(walk.model, METRICS, where={"day": sorted(wanted)})
-    if not stored.num_rows:
-        return stored
-    names = ["day", "as_of_key", "window"]
-    keys = [pc.binary_join_element_wise(*(t.column(n) for n in names), "|") for t in (stored, fresh)]
-    parts = pc.binary_join_element_wise(stored.column("day"), stored.column("as_of_key"), "|")
+    stored = walk.lake.read(walk.model, METRICS, where={"day": sorted({day for day, _ in partitions})})
+    parts, keys = (
+        pc.binary_join_element_wise(*(stored.column(name) for name in names), "|")
+        for names in (("day", "as_of_key"), ("day", "as_of_key", "window"))
+    )
     mine = pc.is_in(parts, pa.array([f"{day}|{key}" for day, key in partitions]))
-    return stored.filter(pc.and_(mine, pc.invert(pc.is_in(keys[0], pc.unique(keys[1])))))
+    return stored.filter(pc.and_(mine, pc.invert(pc.is_in(keys, pa.array(sorted(replaced), pa.string())))))
 
 
 def _scored(

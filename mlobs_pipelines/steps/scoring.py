@@ -40,6 +40,7 @@ from mlobs_pipelines.store.tables import as_of_key
 
 CURVE_WINDOWS = (Window.FOUR_WEEKS, Window.MONTH)
 ROW_COUNT = "row_count"  # of scored predictions, said once and not per feature
+ORDERED_ONLY = ("ks", "skew_smape")  # need numbers; a category has none
 LEAST_PRESENT = 0.5
 NUMBERS = ("value", "lower", "upper", "bound", "noise")
 
@@ -101,7 +102,6 @@ def score_version(scope: Scope, rows: pa.Table, baseline: pa.Table) -> pa.Table:
     tables = [
         _rows(scope, frame, metric, feature, estimate)
         for metric, feature, estimate in _estimates(scope, counts, base, labels)
-        if _applies(estimate)
     ]
     return pa.concat_tables(table for some in tables for table in some)
 
@@ -155,9 +155,13 @@ def _estimates(
     for feature in scope.spec.monitor.features:
         binned = scope.baseline.features[feature.name]
         summaries = list(feature_summaries(counts, base, feature.name, binned))
-        yield from (item for item in _grouped(FeatureSummary, feature.name, summaries) if not _is_count(item))
+        found = list(_grouped(FeatureSummary, feature.name, summaries))
         if feature.view is not None:
-            yield from _run(SkewSummary, feature.name, skew_summary(counts, feature.name))
+            found += _run(
+                SkewSummary, feature.name, skew_summary(counts, feature.name, numeric=binned.grid is not None)
+            )
+        left_out = (ROW_COUNT,) if feature.kind == "numeric" else (ROW_COUNT, *ORDERED_ONLY)
+        yield from (item for item in found if item[0].name not in left_out)
     drift = list(score_drift_summaries(counts, base, scope.baseline.features[SCORE]))
     for metric, _, estimate in _grouped(FeatureSummary, SCORE, drift):
         if metric.family == "drift" or metric.name == ROW_COUNT:
@@ -165,10 +169,6 @@ def _estimates(
     yield from _run(ScoreSummary, "", score_summary(counts))
     yield from _run(LabelSummary, "", labels)
     yield from _run(OperationSummary, "", operation_summary(counts))
-
-
-def _is_count(item: tuple[Metric, str, Estimate]) -> bool:
-    return item[0].name == ROW_COUNT
 
 
 def _run(kind: type[Summary], feature: str, summary: Summary) -> Iterator[tuple[Metric, str, Estimate]]:
@@ -205,10 +205,6 @@ def _stacked(estimates: list[Estimate]) -> Estimate:
 def _slice(estimate: Estimate, index: int) -> Estimate:
     arrays = {f.name: getattr(estimate, f.name)[..., index] for f in fields(Estimate) if f.name != "need"}
     return Estimate(**arrays, need=estimate.need)
-
-
-def _applies(estimate: Estimate) -> bool:
-    return bool(np.isfinite(estimate.value).any())
 
 
 def _frame(scope: Scope, counts: Counts, rows: pa.Table, labels: LabelSummary) -> _Frame:
@@ -266,8 +262,10 @@ def _withheld(seen: Mapping[str, str], span: Span) -> str:
 
 
 def _rows(scope: Scope, frame: _Frame, metric: Metric, feature: str, estimate: Estimate) -> list[pa.Table]:
-    keep = np.isin(frame.windows, CURVE_WINDOWS) if metric.labels else np.ones(frame.windows.size, dtype=bool)
     found = _flatten(estimate, frame.asked)
+    keep = np.ones(frame.windows.size, dtype=bool)
+    if metric.labels:  # what stays depends on the window alone, never on those scored beside it
+        keep = np.isin(frame.windows, CURVE_WINDOWS) & np.isfinite(found.value)
     verdicts = _judged(scope, frame, metric, feature, found)
     columns = dict(frame.columns)
     columns |= {name: _number(getattr(found, name)) for name in NUMBERS}

@@ -50,34 +50,33 @@ def _snapshot_rows(walk: Walk, days: list[date]) -> pa.Table:
     wanted = list(dict.fromkeys(["prediction_id", "predicted_at", "day", *(view.entity for view in found)]))
     source = predictions_layout(walk.spec)
     predictions = _distinct(walk, walk.lake.read(walk.model, source, where={"day": texts(days)}), wanted)
+    # A prediction asked again on another day is looked up on each, so rows are numbered for the join.
+    numbered = predictions.set_column(0, "prediction_id", pa.array(range(predictions.num_rows), pa.int64()))
+    columns = {name: predictions.column(name) for name in ("prediction_id", "predicted_at", "day")}
     for view in found:
-        joined = point_in_time(walk.duck, predictions, _view_rows(walk, view, days), view)
-        for name in joined.column_names[1:]:
-            predictions = _put(predictions, name, joined.column(name))
+        joined = point_in_time(walk.duck, numbered, _view_rows(walk, view, days), view)
+        columns |= {name: joined.column(name) for name in joined.column_names[1:]}
     layout = snapshots_layout(walk.spec)
-    return predictions.select(layout.schema.names).cast(layout.schema)
-
-
-def _put(table: pa.Table, name: str, column: pa.ChunkedArray) -> pa.Table:
-    # An entity column may be a feature too; its recomputed value replaces it only after the last join.
-    if name in table.column_names:
-        return table.set_column(table.column_names.index(name), name, column)
-    return table.append_column(name, column)
+    return pa.table({name: columns[name] for name in layout.schema.names}).cast(layout.schema)
 
 
 def _distinct(walk: Walk, predictions: pa.Table, columns: list[str]) -> pa.Table:
-    rest = ", ".join(f'min("{name}") AS "{name}"' for name in columns if name != "prediction_id")
-    sql = f"SELECT prediction_id, {rest} FROM predictions GROUP BY prediction_id ORDER BY prediction_id"  # noqa: S608 - contract names
+    rest = ", ".join(f'min("{name}") AS "{name}"' for name in columns if name not in ("prediction_id", "day"))
+    by = "day, prediction_id"
+    sql = f"SELECT prediction_id, day, {rest} FROM predictions GROUP BY {by} ORDER BY {by}"  # noqa: S608 - contract names
     return walk.duck.query(sql, {"predictions": predictions})
 
 
 def _view_rows(walk: Walk, view: View, days: list[date]) -> pa.Table:
-    reach = -(-view.ttl // timedelta(days=1))
+    reach = -(-view.reach // timedelta(days=1))
     first, last = min(days) - timedelta(days=reach), max(days)
-    columns = list(dict.fromkeys(["view", view.entity, "observed_at", "available_at", *view.features]))
+    declared = walk.spec.monitor.feature_views[view.name]
+    times = {declared.event_time: "observed_at", declared.created_at: "available_at"}
+    columns = list(dict.fromkeys(["view", view.entity, *times, *view.features]))
     span = Between(first.isoformat(), last.isoformat())
     rows = walk.lake.read(walk.model, features_layout(walk.spec), where={"day": span}, columns=columns)
-    return rows.filter(pc.equal(rows.column("view"), view.name)).drop(["view"])
+    rows = rows.filter(pc.equal(rows.column("view"), view.name)).drop(["view"])
+    return rows.rename_columns([times.get(name, name) for name in rows.column_names])
 
 
 def _inputs(walk: Walk, days: list[date]) -> dict[date, dict[str, str]]:

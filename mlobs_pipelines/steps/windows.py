@@ -3,6 +3,7 @@
 Comparing a window with its baseline is `against`; what a metric makes of a summary is `core.metrics`.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -12,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlobs_pipelines.core.buckets import bucket_edges
+from mlobs_pipelines.core.metrics.label_lag import CURVE_LAGS_H
 from mlobs_pipelines.core.summaries import LabelSummary, OperationSummary, ScoreSummary, SkewSummary
 from mlobs_pipelines.core.vocabulary import Floats, Ints
 from mlobs_pipelines.core.windows import Span
@@ -20,6 +22,7 @@ from mlobs_pipelines.engine.scan import CONFUSION_CODES, RELIABILITY_BINS, SKEW_
 from mlobs_pipelines.steps.bins import SCORE
 
 Group = tuple[str, str]
+LAG_HORIZONS = 4  # lags are told apart up to so many label horizons
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +132,12 @@ def score_summary(counts: Counts) -> ScoreSummary:
 
 def label_summary(counts: Counts, unit_h: float, horizons_h: Floats) -> LabelSummary:
     """How far the labels of every window have come."""
+    # A fixed width: if it followed the data, a window's curve would depend on the windows scored beside it.
+    beyond = math.ceil(max(LAG_HORIZONS * float(horizons_h[-1]), CURVE_LAGS_H[-1]) / unit_h) + 1
     parts = [counts.flat("label", part) for part in ("arrived", "pending")]
-    width = max((int(flat.codes.max(initial=0)) for flat, _, _ in parts), default=0) + 1
     arrived, pending = (
-        counts.windows(group, day, flat.codes, width, flat.counts) for flat, group, day in parts
+        counts.windows(group, day, np.minimum(flat.codes, beyond), beyond + 1, flat.counts)
+        for flat, group, day in parts
     )
     state = counts.counts("label", "state", len(STATE_CODES))
     return LabelSummary(
@@ -156,7 +161,7 @@ def operation_summary(counts: Counts) -> OperationSummary:
     return OperationSummary(status.sum(axis=-1), status[..., 1], latency, low, high)
 
 
-def skew_summary(counts: Counts, name: str) -> SkewSummary:
+def skew_summary(counts: Counts, name: str, *, numeric: bool) -> SkewSummary:
     """One feature as served against as recomputed, in every window."""
     seen = counts.counts(name, "skew", len(SKEW_CODES))
     sums, _ = counts.sums(name, "skew", len(SKEW_CODES))
@@ -164,4 +169,5 @@ def skew_summary(counts: Counts, name: str) -> SkewSummary:
         **{key: seen[..., SKEW_CODES[key]] for key in ("pairs", "mismatched", "missing", "extra")},
         absolute_delta=sums[..., SKEW_CODES["delta"]],
         absolute_sum=sums[..., SKEW_CODES["sum"]],
+        numeric=numeric,
     )

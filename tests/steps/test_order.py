@@ -1,0 +1,109 @@
+"""Whatever the order of the runs, the tables say the same."""
+
+import json
+import shutil
+
+import pyarrow.compute as pc
+
+from mlobs_pipelines.steps.baseline import measure_baselines
+from mlobs_pipelines.steps.ingest import ingest
+from mlobs_pipelines.steps.join import join
+from mlobs_pipelines.steps.log import log
+from mlobs_pipelines.store.metric_store import MetricStore
+from tests.steps import journey, loans
+
+
+def contents(walk):
+    """Rows and content hash of every table."""
+    return {item.table: (item.rows, item.content_hash) for item in walk.lake.summary(walk.model)}
+
+
+def differences(walk, other):
+    """Names of the tables that differ."""
+    mine, theirs = contents(walk), contents(other)
+    return sorted(name for name in mine.keys() | theirs.keys() if mine.get(name) != theirs.get(name))
+
+
+def test_runs_of_one_day_equal_one_run_of_all_days(scored, landing, tmp_path):
+    """Day by day backward, every table holds byte for byte what one range run makes."""
+    walk = loans.walk_of(tmp_path, landing, run_id="another")
+    journey.go(walk, journey.backward)
+    assert differences(walk, scored) == []
+
+
+def test_a_day_may_be_walked_to_its_end_before_the_next(scored, landing, tmp_path):
+    """Scoring each day before the next one is joined, in a shuffled order, ends in the same tables."""
+    walk = loans.walk_of(tmp_path, landing, run_id="another")
+    measure_baselines(walk)
+    journey.deliver_all(walk)
+    for position in (4, 0, 8, 2, 6, 1, 7, 3, 5):
+        journey.day_of(walk, loans.DAYS[position])
+    assert differences(walk, scored) == []
+
+
+def test_running_again_changes_nothing(scored, landing, tmp_path):
+    """Day by day forward equals one range run, and a second run publishes no version of any partition."""
+    walk = loans.walk_of(tmp_path, landing)
+    journey.go(walk, journey.forward)
+    assert differences(walk, scored) == []
+    before = {name: walk.lake.version(walk.model, name) for name in walk.lake.tables(walk.model)}
+    outcomes = journey.go(loans.walk_of(tmp_path, landing, run_id="again"))
+    assert not any(item.version.changed for step in outcomes.values() for item in step.values())
+    assert {name: walk.lake.version(walk.model, name) for name in before} == before
+
+
+def test_late_labels_add_history_and_keep_what_was_known(landing, tmp_path):
+    """A later knowledge time adds rows; reading as of the earlier one still gives the earlier numbers."""
+    early = loans.AS_OF.replace(day=1)
+    walk = loans.walk_of(tmp_path, landing, as_of=early)
+    journey.go(walk)
+    store = MetricStore(walk.lake)
+    first = store.query(walk.model, as_of=early)
+    journey.go(loans.walk_of(tmp_path, landing))
+    assert store.query(walk.model, as_of=early).drop(["run_id"]).equals(first.drop(["run_id"]))
+    latest = store.query(walk.model)
+    known = [pc.sum(t.filter(pc.equal(t["metric"], "base_rate"))["n"]).as_py() for t in (first, latest)]
+    assert known[1] > known[0]
+
+
+def test_rescoring_some_days_of_a_scored_lake_keeps_the_rest(scored, landing, tmp_path):
+    """Scoring one day again replaces the windows that hold it and leaves all others alone."""
+    shutil.copytree(scored.lake.root, tmp_path / "lake")
+    walk = loans.walk_of(tmp_path, landing, run_id="again")
+    journey.day_of(walk, loans.DAYS[3])
+    assert differences(walk, scored) == []
+
+
+def test_a_withdrawn_day_leaves_no_metric_behind(landing, tmp_path):
+    """Once a day's predictions are refused, its windows and everything around are as if it never came."""
+    broken = loans.copy_of(landing, tmp_path / "landing")
+    loans.day_file(broken, loans.DAYS[4]).write_bytes(b"")
+    never, withdrawn = (
+        loans.walk_of(tmp_path / name, zone) for name, zone in (("never", broken), ("withdrawn", landing))
+    )
+    journey.go(never)
+    journey.go(withdrawn)
+    withdrawn = loans.walk_of(tmp_path / "withdrawn", broken)
+    ingest(withdrawn, "predictions", [loans.DAYS[4]])
+    journey.day_of(withdrawn, loans.DAYS[4])
+    assert differences(withdrawn, never) == []
+
+
+def test_a_label_from_before_its_prediction_is_found_however_many_days_a_run_covers(landing, tmp_path):
+    """An early label that arrived on the day before counts in a run of one day as in a run of many."""
+    early = loans.copy_of(landing, tmp_path / "landing")
+    day, before = loans.DAYS[3], loans.DAYS[1]
+    for target, number in ((loans.DAYS[2], "0001"), (before, "0002")):
+        path = early / "labels" / f"{target.isoformat()}.jsonl"
+        at = f"{target.isoformat()}T12:00:00Z"
+        row = {"prediction_id": f"loan-{day}-{number}", "label": 1, "outcome": "bad", "arrived_at": at}
+        path.write_text(path.read_text() + json.dumps(row | {"revision": 0, "source": "live"}) + "\n")
+    walks = [loans.walk_of(tmp_path / name, early) for name in ("whole", "single")]
+    for walk in walks:
+        journey.deliver_all(walk)
+        log(walk, loans.DAYS)
+    outcomes = join(walks[0], loans.DAYS)
+    for single in loans.DAYS:
+        join(walks[1], [single])
+    assert differences(*walks) == []
+    assert outcomes[day].facts["early_labels"] == 1
