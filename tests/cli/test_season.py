@@ -1,0 +1,107 @@
+"""The demo end to end, and the commands that read what it left."""
+
+import csv
+import json
+import re
+
+import pytest
+
+from mlobs_pipelines.store.tables import METRIC_COLUMNS
+from tests.cli.conftest import FIRST, LAST
+
+
+@pytest.fixture(scope="module")
+def rows(season):
+    """Give every metric row of the demo, segments included."""
+    place, _, _ = season
+    read = place.mlobs("metrics", "flight_delays", "--segment", "any", "--window", "7d", "--format", "json")
+    return json.loads(read.stdout)
+
+
+def test_demo_prints_its_table_and_writes_its_report(season):
+    """One command builds, backfills, prints SLIs by month, writes the report and says what to do next."""
+    place, done, _ = season
+    for words in ("auc", "ece", "brier_score", "label_coverage", "1mo 2013-03", "make ui"):
+        assert words in done.stdout
+    page = (place.home / "reports" / "flight_delays.html").read_text(encoding="utf-8")
+    assert "2013-03-10" in page
+    assert "flight_delays_daily: run" in done.stderr
+
+
+def test_pipes_get_plain_text(season):
+    """Without a terminal no output holds an escape sequence, a progress bar or trailing blanks."""
+    place, done, _ = season
+    table = place.mlobs("metrics", "flight_delays", "--window", "1mo")
+    for text in (done.stdout, done.stderr, table.stdout):
+        assert not re.search(r"[\x00-\x09\x0b-\x1f]|\u2501|[ \t]\n", text)
+
+
+def test_json_rows_have_every_column(rows):
+    """JSON is a list of objects with all columns of the metric store, numbers or null."""
+    assert rows
+    assert all(list(row) == METRIC_COLUMNS.names for row in rows)
+    assert all(row["value"] is None or isinstance(row["value"], float) for row in rows)
+    assert {row["segment_value"] for row in rows} == {"", "EWR", "JFK", "LGA"}
+
+
+def test_csv_says_the_same_as_json(season, rows):
+    """CSV parses back to the rows that JSON gives."""
+    place, _, _ = season
+    read = place.mlobs("metrics", "flight_delays", "--segment", "any", "--window", "7d", "--format", "csv")
+    parsed = list(csv.DictReader(read.stdout.splitlines()))
+    plain = [{name: "" if value is None else str(value) for name, value in row.items()} for row in rows]
+    assert parsed == plain
+
+
+def test_filters_narrow_what_is_read(season):
+    """Each filter keeps the rows that it names and no others."""
+    place, _, _ = season
+    asked = ["--metric", "psi", "--metric", "ks", "--feature", "temp", "--version", "v1", "--from", LAST]
+    found = json.loads(place.mlobs("metrics", "flight_delays", *asked, "--format", "json").stdout)
+    assert {(row["metric"], row["feature"], row["model_version"]) for row in found} == {
+        ("psi", "temp", "v1"),
+        ("ks", "temp", "v1"),
+    }
+    assert all(row["window_end"] > LAST for row in found)
+    judged = place.mlobs("metrics", "flight_delays", "--verdict", "undecided", "--format", "json")
+    assert {row["verdict"] for row in json.loads(judged.stdout)} == {"undecided"}
+
+
+def test_nothing_was_known_before_the_first_run(season):
+    """As of a day before the history's clock the store has no value."""
+    place, _, _ = season
+    assert place.mlobs("metrics", "flight_delays", "--as-of", FIRST, "--format", "json").stdout == "[]\n"
+
+
+def test_running_days_again_changes_nothing(season):
+    """Backfilling days a second time leaves every table's content, and even its version, as it was."""
+    place, _, landing = season
+    before = place.mlobs("tables", "flight_delays", "--format", "json").stdout
+    days = ["--from", "2013-03-04", "--to", "2013-03-05"]
+    done = place.mlobs("backfill", "flight_delays", *days, MLOBS_LANDING=landing)
+    assert done.stdout == ""
+    assert place.mlobs("tables", "flight_delays", "--format", "json").stdout == before
+    assert {row["table"] for row in json.loads(before)} >= {
+        "predictions",
+        "statistics",
+        "metrics",
+        "quarantine",
+    }
+
+
+def test_report_goes_where_it_is_told(season, tmp_path):
+    """The report can be written to any file, making its folder, and says where it is."""
+    place, _, _ = season
+    target = tmp_path / "new" / "health.html"
+    done = place.mlobs("report", "flight_delays", "--out", str(target))
+    assert str(target) in done.stdout
+    assert target.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_a_report_that_cannot_be_written_is_one_message(season, tmp_path):
+    """Where the file cannot be written the command ends with 1 and one line that names the file."""
+    place, _, _ = season
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    done = place.mlobs("report", "flight_delays", "--out", str(tmp_path / "file" / "r.html"), code=1)
+    assert done.stderr.startswith("mlobs: ")
+    assert "Traceback" not in done.stderr
