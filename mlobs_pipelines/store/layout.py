@@ -7,6 +7,7 @@ reads or writes a file, and no message of it carries a value of a row.
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -103,10 +104,18 @@ def ordered(rows: pa.Table, layout: TableLayout) -> pa.Table:
 
 def split(rows: pa.Table, keys: tuple[str, ...]) -> dict[tuple[str, ...], pa.Table]:
     """Cut rows that are ordered by their partition columns into one slice per partition."""
-    counts = rows.group_by(list(keys), use_threads=False).aggregate([([], "count_all")])
-    ends = pc.cumulative_sum(counts.column("count_all")).to_pylist()
-    names = zip(*(counts.column(key).to_pylist() for key in keys), strict=True)
-    return {name: rows.slice(a, b - a) for name, (a, b) in zip(names, pairwise([0, *ends]), strict=True)}
+    if rows.num_rows == 0:
+        return {}
+    begins = np.zeros(rows.num_rows, dtype=bool)
+    begins[0] = True
+    for key in keys:
+        column = rows.column(key)
+        begins[1:] |= pc.not_equal(column.slice(1), column.slice(0, rows.num_rows - 1)).to_numpy()
+    starts = np.flatnonzero(begins).tolist()
+    first = rows.select(list(keys)).take(pa.array(starts))
+    names = zip(*(first.column(key).to_pylist() for key in keys), strict=True)
+    bounds = pairwise([*starts, rows.num_rows])
+    return {name: rows.slice(a, b - a) for name, (a, b) in zip(names, bounds, strict=True)}
 
 
 def _storable(kind: pa.DataType) -> bool:

@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pyarrow as pa
 import pytest
@@ -133,6 +133,15 @@ def test_split_loses_nothing(values):
     cut = split(ordered(table, NUMBERS), ("day",))
     found = [(key[0], x) for key, part in cut.items() for x in part.column("x").to_pylist()]
     assert sorted(found) == sorted(values)
+
+
+def test_split_names_each_slice_by_its_own_rows():
+    """A year of partitions under two keys: each slice holds the rows of the key it is filed under."""
+    days = [(date(2013, 1, 1) + timedelta(days=offset)).isoformat() for offset in range(365)]
+    table = pa.table({"dataset": ["predictions"] * 365, "day": days, "x": range(365)})
+    cut = split(table, ("dataset", "day"))
+    assert [key[1] for key in cut] == days
+    assert all(part.column("day").to_pylist() == [key[1]] for key, part in cut.items())
 
 
 def test_instants_in_utc_pass_unchanged():
