@@ -25,6 +25,7 @@ from mlobs_pipelines.store.lake import PartitionVersion
 from mlobs_pipelines.store.layout import TableLayout
 from mlobs_pipelines.store.tables import DELIVERIES, QUARANTINE
 
+ROW = "row number"  # no column of a contract can have a space in its name
 EVENT_TIME = {"predictions": "predicted_at", "labels": "arrived_at"}
 LAYOUTS = {"predictions": predictions_layout, "features": features_layout, "labels": labels_layout}
 
@@ -80,7 +81,7 @@ def _accept(walk: Walk, contract: Contract, table: Table, delivery: Delivery, da
         return
     typed, failures = _judge(table, delivery.frame, _event_time(walk, contract, table), day)
     bad = failures.get_column("row").unique()
-    good = typed.filter(~pl.col("row").is_in(bad.implode())).drop("row")
+    good = typed.filter(~pl.col(ROW).is_in(bad.implode())).drop(ROW)
     into.good.append(_hashed(good, table, walk.key).with_columns(view=pl.lit(table.name)))
     if bad.len():
         into.bad.append(_quarantined(delivery, table, failures, walk.key))
@@ -114,13 +115,16 @@ def _judge(
     table: Table, frame: pl.DataFrame, event_time: str, day: date
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     checked = check_rows(table, frame)
-    numbered = checked.typed.with_row_index("row").with_columns(pl.col("row").cast(pl.Int64))
+    numbered = _numbered(checked.typed)
     # A null time is reported by the contract's own `required`, and is no row of another day.
     other_day = pl.col(event_time).dt.date() != day
-    stray = numbered.filter(other_day).select(
-        "row", rule=pl.lit(f"day:{event_time}"), column=pl.lit(event_time)
-    )
+    rule = {"rule": pl.lit(f"day:{event_time}"), "column": pl.lit(event_time)}
+    stray = numbered.filter(other_day).select(pl.col(ROW).alias("row"), **rule)
     return numbered, pl.concat([checked.failures.select("row", "rule", "column"), stray])
+
+
+def _numbered(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.with_row_index(ROW).with_columns(pl.col(ROW).cast(pl.Int64))
 
 
 def _reason(failures: pl.DataFrame) -> str:
@@ -161,11 +165,20 @@ def hash_identifier(value: str, key: HashKey) -> str:
 
 def _hashed(frame: pl.DataFrame, table: Table, key: HashKey) -> pl.DataFrame:
     for name in table.restricted:
-        values = frame.get_column(name).cast(pl.String)
+        values = _text(frame.get_column(name))
         distinct = values.drop_nulls().unique()
         hashes = pl.Series([hash_identifier(value, key) for value in distinct], dtype=pl.String)
         frame = frame.with_columns(values.replace_strict(distinct, hashes, default=None).alias(name))
     return frame
+
+
+def _text(values: pl.Series) -> pl.Series:
+    """Values of any type as text: bytes as hexadecimal digits, lists and structs as they print."""
+    if values.dtype == pl.Binary:
+        return values.bin.encode("hex")
+    if values.dtype.is_nested():
+        return pl.Series(values.name, [None if v is None else repr(v) for v in values.to_list()], pl.String)
+    return values.cast(pl.String)
 
 
 def _quarantined(delivery: Delivery, table: Table, failures: pl.DataFrame, key: HashKey) -> pl.DataFrame:
@@ -174,14 +187,16 @@ def _quarantined(delivery: Delivery, table: Table, failures: pl.DataFrame, key: 
     )
     # A column that the contract does not know has no classification, so it must not be kept anywhere.
     frame = pl.DataFrame() if delivery.frame is None else delivery.frame.select(table.names)
-    rows = _hashed(frame.with_row_index("row").with_columns(pl.col("row").cast(pl.Int64)), table, key)
-    kept = reasons.join(rows, on="row").sort("row")
+    bytes_in = [name for name, kind in frame.schema.items() if "Binary" in str(kind)]
+    frame = frame.with_columns(_text(frame.get_column(name)) for name in bytes_in)  # JSON has no bytes
+    rows = _hashed(frame, table, key).select(row_json=pl.struct(pl.all()).struct.json_encode())
+    kept = _numbered(rows).join(reasons, left_on=ROW, right_on="row").sort(ROW)
     return kept.select(
         delivery=pl.lit(f"{table.name}/{delivery.name}"),
-        row_number=pl.col("row"),
+        row_number=pl.col(ROW),
         rules=pl.col("rules"),
         columns=pl.col("columns"),
-        row_json=pl.struct(frame.columns).struct.json_encode(),
+        row_json=pl.col("row_json"),
     )
 
 

@@ -53,7 +53,7 @@ def deliver_all(walk: Walk, cut: Callable[[Sequence[date]], Runs] = whole) -> di
     return outcomes
 
 
-def day_of(walk: Walk, day: date) -> None:
-    """Run everything after ingest for one day."""
+def days_of(walk: Walk, days: Sequence[date]) -> None:
+    """Run everything after ingest for some days."""
     for step in (snapshot, log, join, measure, score):
-        step(walk, [day])
+        step(walk, days)

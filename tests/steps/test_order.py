@@ -36,8 +36,9 @@ def test_a_day_may_be_walked_to_its_end_before_the_next(scored, landing, tmp_pat
     walk = loans.walk_of(tmp_path, landing, run_id="another")
     measure_baselines(walk)
     journey.deliver_all(walk)
-    for position in (4, 0, 8, 2, 6, 1, 7, 3, 5):
-        journey.day_of(walk, loans.DAYS[position])
+    journey.days_of(walk, loans.DAYS[1:5])
+    for position in (7, 0, 8, 5, 6):
+        journey.days_of(walk, [loans.DAYS[position]])
     assert differences(walk, scored) == []
 
 
@@ -70,7 +71,7 @@ def test_rescoring_some_days_of_a_scored_lake_keeps_the_rest(scored, landing, tm
     """Scoring one day again replaces the windows that hold it and leaves all others alone."""
     shutil.copytree(scored.lake.root, tmp_path / "lake")
     walk = loans.walk_of(tmp_path, landing, run_id="again")
-    journey.day_of(walk, loans.DAYS[3])
+    journey.days_of(walk, [loans.DAYS[3]])
     assert differences(walk, scored) == []
 
 
@@ -85,7 +86,7 @@ def test_a_withdrawn_day_leaves_no_metric_behind(landing, tmp_path):
     journey.go(withdrawn)
     withdrawn = loans.walk_of(tmp_path / "withdrawn", broken)
     ingest(withdrawn, "predictions", [loans.DAYS[4]])
-    journey.day_of(withdrawn, loans.DAYS[4])
+    journey.days_of(withdrawn, [loans.DAYS[4]])
     assert differences(withdrawn, never) == []
 
 
