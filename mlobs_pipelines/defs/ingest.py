@@ -79,7 +79,7 @@ def _judge_deliveries(deliveries: pl.DataFrame, rules: pl.DataFrame, day: date) 
             [dg.TableRecord({"rule": rule, "rows": count}) for rule, count in broken.items()]
         )
     if reasons:
-        metadata["reasons"] = dg.MetadataValue.md("\n".join(f"- {reason}" for reason in reasons))
+        metadata["reasons"] = dg.MetadataValue.text("; ".join(reasons))
     return _contract_finding(totals, states, reasons, metadata)
 
 
@@ -90,7 +90,7 @@ def _contract_finding(
     metadata: Mapping[str, dg.MetadataValue],
 ) -> Finding:
     if states.get("refused"):
-        return Finding(passed=False, description="Refused: " + "; ".join(reasons), metadata=metadata)
+        return Finding(passed=False, description=f"Refused: {'; '.join(reasons)}.", metadata=metadata)
     if totals["quarantined"]:
         text = (
             f"{totals['quarantined']} of {totals['rows_in']} rows broke the contract and are in quarantine "

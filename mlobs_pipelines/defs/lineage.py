@@ -12,7 +12,8 @@ import dagster as dg
 import pyarrow as pa
 
 from mlobs_pipelines.contracts.folder import ModelSpec
-from mlobs_pipelines.contracts.odcs import Contract
+from mlobs_pipelines.contracts.odcs import Column, Contract
+from mlobs_pipelines.defs.words import column_words
 from mlobs_pipelines.steps.walk import Outcome, Outcomes, Walk
 from mlobs_pipelines.store.layout import TableLayout
 
@@ -57,7 +58,11 @@ def _is_partition(context: dg.AssetExecutionContext, day: date) -> bool:
 def evidence(walk: Walk, outcome: Outcome) -> dict[str, dg.MetadataValue]:
     """What one partition's materialization shows."""
     version = outcome.version
-    found: dict[str, dg.MetadataValue] = {
+    # Shown in this order, and a note says what went wrong: it comes first.
+    found: dict[str, dg.MetadataValue] = (
+        {"note": dg.MetadataValue.md(f"**{outcome.note}**")} if outcome.note else {}
+    )
+    found |= {
         "dagster/partition_row_count": dg.MetadataValue.int(outcome.rows_out),
         "rows_in": dg.MetadataValue.int(outcome.rows_in),
         "rows_out": dg.MetadataValue.int(outcome.rows_out),
@@ -76,8 +81,6 @@ def evidence(walk: Walk, outcome: Outcome) -> dict[str, dg.MetadataValue]:
     for name, value in outcome.facts.items():
         if value is not None:
             found[name] = _value(value)
-    if outcome.note:
-        found["note"] = dg.MetadataValue.md(f"**{outcome.note}**")
     return found
 
 
@@ -92,7 +95,7 @@ def described(
 ) -> dict[str, Any]:
     """Definition metadata of an asset that is a table: column schema, column lineage, owner's runbook."""
     found: dict[str, Any] = {
-        "dagster/column_schema": _schema(layout.schema, contract),
+        "dagster/column_schema": _schema(spec, layout.schema, contract),
         "dagster/table_name": f"{spec.monitor.model}/{layout.name}",
         "runbook": dg.MetadataValue.url(spec.monitor.runbook),
         "partitioned_by": dg.MetadataValue.text(", ".join(layout.keys)),
@@ -114,25 +117,27 @@ def columns_of(declared: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in declared.items() if name.startswith("dagster/column_")}
 
 
-def _schema(schema: pa.Schema, contract: Contract | None) -> dg.TableSchema:
-    known = {} if contract is None else {c.name: c for table in contract.tables for c in table.columns}
-    columns = []
-    for field in schema:
-        column = known.get(field.name)
-        tags = {"classification": column.classification} if column and column.classification else {}
-        if column and column.restricted:
-            tags["stored_as"] = "keyed_hash"
-        constraints = dg.TableColumnConstraints(nullable=not (column and column.required))
-        columns.append(
-            dg.TableColumn(
-                field.name,
-                str(field.type),
-                column.description if column else None,
-                constraints=constraints,
-                tags=tags,
-            )
-        )
-    return dg.TableSchema(columns)
+def _schema(spec: ModelSpec, schema: pa.Schema, contract: Contract | None) -> dg.TableSchema:
+    own = _columns(contract) if contract else {}
+    known = {**_columns(spec.labels), **_columns(spec.features), **_columns(spec.predictions), **own}
+    return dg.TableSchema(
+        [_column(field, known.get(field.name), promised=field.name in own) for field in schema]
+    )
+
+
+def _columns(contract: Contract) -> dict[str, Column]:
+    return {column.name: column for table in contract.tables for column in table.columns}
+
+
+def _column(field: pa.Field, column: Column | None, *, promised: bool) -> dg.TableColumn:
+    """Describe a column as its contract does, also where a later step carries it on."""
+    tags = {"classification": column.classification} if column and column.classification else {}
+    if column and column.restricted:
+        tags["stored_as"] = "keyed_hash"
+    required = promised and column is not None and column.required
+    said = column.description if column and column.description else column_words(field.name)
+    constraints = dg.TableColumnConstraints(nullable=not required)
+    return dg.TableColumn(field.name, str(field.type), said, constraints=constraints, tags=tags)
 
 
 def summary(outcomes: Mapping[str, Outcome]) -> dict[str, dg.MetadataValue]:

@@ -161,8 +161,7 @@ def _name(row: Mapping[str, object]) -> str:
 
 
 def _evidence(row: Mapping[str, object]) -> dg.TableRecord:
-    names = ("model_version", "metric", "feature", "segment", "segment_value", "window", "verdict")
-    numbers = ("value", "lower", "upper", "threshold", "n")
-    text = {name: str(row[name]) for name in names}
-    values = {name: "" if row[name] is None else f"{row[name]:.6g}" for name in numbers}
-    return dg.TableRecord({**text, **values, "reason": str(row["reason"])})
+    shown = {"value": "value", "limit": "threshold", "rows": "n"}
+    numbers = {title: "" if row[name] is None else f"{row[name]:.6g}" for title, name in shown.items()}
+    said = {"objective": _name(row), "verdict": str(row["verdict"]), "reason": str(row["reason"])}
+    return dg.TableRecord({**said, **numbers})

@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 from mlobs_pipelines.definitions import build_defs
-from tests.defs.conftest import site_at
+from tests.defs.conftest import MODEL, site_at
 from tests.defs.graph_text import GOLDEN, graph_text
 
 
@@ -54,6 +54,27 @@ def test_every_table_shows_its_columns(graph):
         if "dagster/column_schema" in spec.metadata
     }
     assert shown == {spec.key.path[-1] for spec in graph.resolve_all_asset_specs()} - {"report"}
+
+
+def test_every_column_says_what_it_is(graph):
+    """Every column of every table has a description, from its contract or from the step that adds it."""
+    mute = {
+        f"{spec.key.path[-1]}.{column.name}"
+        for spec in graph.resolve_all_asset_specs()
+        if "dagster/column_schema" in spec.metadata
+        for column in spec.metadata["dagster/column_schema"].columns
+        if not column.description
+    }
+    assert mute == set()
+
+
+def test_restricted_columns_stay_marked_downstream(graph):
+    """A column stored as a keyed hash is marked as such in every table that carries it on."""
+    for name in ("predictions", "prediction_log"):
+        key = dg.AssetKey([MODEL, name])
+        (spec,) = [spec for spec in graph.resolve_all_asset_specs() if spec.key == key]
+        columns = {column.name: column for column in spec.metadata["dagster/column_schema"].columns}
+        assert columns["tailnum"].tags == {"classification": "restricted", "stored_as": "keyed_hash"}
 
 
 def test_every_check_says_whom_to_ask(graph):

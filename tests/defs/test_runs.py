@@ -4,7 +4,6 @@ import shutil
 from datetime import date
 
 import dagster as dg
-import pytest
 
 from mlobs_pipelines.definitions import build_defs
 from mlobs_pipelines.defs.jobs import range_tags
@@ -158,9 +157,6 @@ def test_no_day_ahead_is_materialized(landing, instance, tmp_path):
     assert {e.materialization.partition for e in run.get_asset_materialization_events()} == {"2013-06-22"}
 
 
-@pytest.mark.xfail(
-    reason="the lake tells the content hash of another day where days are grouped out of order"
-)
 def test_running_again_changes_nothing(season, walked):
     """A day run again publishes the same content, and says that nothing changed."""
     day = date(2013, 6, 24)

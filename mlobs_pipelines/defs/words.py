@@ -1,0 +1,70 @@
+"""What the catalogue says of columns that no contract describes: those that the steps add.
+
+Columns of deliveries are described by their contracts.
+"""
+
+COLUMNS = {
+    "day": "Partition: the UTC day.",
+    "view": "Feature view the row belongs to.",
+    "decision": "Whether the score reached the version's threshold.",
+    "first_arrived_at": "When the first revision of the label arrived (UTC).",
+    "revisions": "Revisions of the label known as of the run.",
+    "conflict": "Whether two revisions name different outcomes.",
+    "early": "Whether a label was known before the prediction was made.",
+    "state": "labelled, void (no outcome will come) or pending.",
+    "lag_s": "Seconds from prediction to label.",
+    "age_s": "Seconds from prediction to the run's knowledge time.",
+    "as_of": "Knowledge time: nothing that became known later was used.",
+    "as_of_key": "Partition: the knowledge time.",
+    "model": "Name of the model.",
+    "model_version": "Version of the model.",
+    "role": "What the version's answers were used for: champion, shadow or canary.",
+    "segment": "Column the rows are cut by; empty for all rows.",
+    "segment_value": "Value of that column.",
+    "feature": "Feature the row is about; empty where it is about none.",
+    "subject": "Feature, score, label or latency that was counted.",
+    "part": "What was counted of it.",
+    "codes": "Cells that hold rows, ascending.",
+    "names": "Categories that hold rows.",
+    "counts": "Rows per cell or category.",
+    "sums": "Sum of the values per cell.",
+    "squares": "Sum of their squares per cell.",
+    "metric": "Name of the metric.",
+    "window": "1d, 7d, 28d, or 1mo for a calendar month.",
+    "window_start": "First day of the window (UTC).",
+    "window_end": "Day after the window's last (UTC).",
+    "value": "The metric's value; null where it is not defined.",
+    "lower": "Lower end of the 95 % interval.",
+    "upper": "Upper end of the 95 % interval.",
+    "n": "Rows the value is about.",
+    "unit": "Unit of the value.",
+    "verdict": "pass, fail, undecided, or none where no objective judges it.",
+    "threshold": "Limit the value is judged against.",
+    "severity": "error or warn: what a failure means.",
+    "reason": "Why the verdict is what it is.",
+    "maturity": "mature once the label horizon has passed and enough labels are in; provisional before.",
+    "label_coverage": "Share of the window's predictions that are labelled within the horizon.",
+    "baseline_id": "Baseline that the value was measured against.",
+    "bound": "How far an approximated value may be off.",
+    "noise": "Value that a stable window stays under with 99 % probability.",
+    "inputs": "Fingerprint of the statistics that the value was computed from.",
+    "run_id": "Run that computed it.",
+}
+SUFFIXES = {
+    "__age_s": "Seconds from when the view's value was observed to the prediction.",
+    "__miss": "Why the view had no value: no_key, never, expired or not_yet_known; null where it had one.",
+}
+
+
+def column_words(name: str) -> str | None:
+    """What a column that a step added means; None if that is not known.
+
+    Examples
+    --------
+    >>> column_words("weather__age_s")
+    "Seconds from when the view's value was observed to the prediction."
+    """
+    for suffix, words in SUFFIXES.items():
+        if name.endswith(suffix):
+            return words
+    return COLUMNS.get(name)
