@@ -117,7 +117,8 @@ def demo(
         return
     backfill(DEMO_MODEL, first, last)
     out.print("\nService-level indicators by calendar month:")
-    _print_metrics(_monthly(settings, first.date(), last.date()), Format.TABLE)
+    rows = _monthly(settings, first.date(), last.date())
+    _print(rows, Format.TABLE, [], lambda found: terminal.side_by_side(found, SLIS))
     out.print()
     report(DEMO_MODEL)
     _next_steps()

@@ -114,6 +114,22 @@ def _record_column(name: str, values: Sequence[object]) -> Column:
     return Column(name, tuple(shown), numbers)
 
 
+def side_by_side(rows: Sequence[Row], metrics: Sequence[str]) -> Sheet:
+    """One line per window and version with a column per metric, for rows without features and segments."""
+    lines: dict[tuple[str, ...], dict[str, Row]] = {}
+    for row in rows:
+        key = (_window(row), str(row["model_version"]), str(row["role"]))
+        lines.setdefault(key, {})[row["metric"]] = row
+    ordered = sorted(lines)
+    named = ("window", "version", "role")
+    columns = [Column(name, tuple(key[index] for key in ordered)) for index, name in enumerate(named)]
+    for metric in metrics:
+        found = (lines[key].get(metric) for key in ordered)
+        columns.append(Column(metric, tuple(_value(row) if row else "" for row in found), right=True))
+    rests_on = (max(row["n"] for row in lines[key].values()) for key in ordered)
+    return Sheet("", (*columns, Column("n", tuple(f"{n:,}" for n in rests_on), right=True)))
+
+
 def metric_rows(rows: Sequence[Row]) -> Sheet:
     """Rows of the metric store; what all of them share is said once, empty columns are left out."""
     shared, columns = [], []

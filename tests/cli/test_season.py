@@ -21,8 +21,11 @@ def rows(season):
 def test_demo_prints_its_table_and_writes_its_report(season):
     """One command builds, backfills, prints SLIs by month, writes the report and says what to do next."""
     place, done, _ = season
-    for words in ("auc", "ece", "brier_score", "label_coverage", "1mo 2013-03", "make ui"):
-        assert words in done.stdout
+    head, line = re.search(r"^(window .*)\n(1mo 2013-03 .*)$", done.stdout, re.MULTILINE).groups()
+    slis = ["auc", "ece", "brier_score", "label_coverage"]
+    assert head.split() == ["window", "version", "role", *slis, "n"]
+    assert re.fullmatch(r"1mo 2013-03 +v1 +champion( +0\.\d{4}){4} +\d+", line)
+    assert "make ui" in done.stdout
     page = (place.home / "reports" / "flight_delays.html").read_text(encoding="utf-8")
     assert "2013-03-10" in page
     assert "flight_delays_daily: run" in done.stderr
