@@ -38,6 +38,11 @@ _FITS = {
     "numeric": (Kind.NUMBER, Kind.INTEGER),
     "categorical": (Kind.STRING, Kind.INTEGER, Kind.BOOLEAN),
 }
+RESERVED: dict[Dataset, tuple[str, ...]] = {
+    "predictions": ("day", "decision"),
+    "features": ("day", "view"),
+    "labels": ("day",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +73,22 @@ def cross_problems(read: Read) -> list[Problem]:
     """Return where the documents that could be read do not agree."""
     problems: list[Problem] = []
     for dataset in read.contracts:
+        problems += _reserved(read, dataset)
         problems += _canonical(read, dataset)
     if read.monitor is not None:
         for check in (_features, _feature_views, _columns, _objectives, _words):
             problems += check(read, read.monitor, read.documents["monitor"])
     return problems
+
+
+def _reserved(read: Read, dataset: Dataset) -> Iterator[Problem]:
+    document = read.documents[dataset]
+    for position, table in enumerate(read.contracts[dataset].tables):
+        for place, name in enumerate(table.names):
+            if name in RESERVED[dataset]:
+                path = ("schema", position, "properties", place, "name")
+                said = f"the lake keeps a column of its own under the name {name}"
+                yield document.problem(path, said, "rename the column")
 
 
 def _canonical(read: Read, dataset: Dataset) -> Iterator[Problem]:

@@ -10,6 +10,7 @@ from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.defs.assets import Part, Upstream, table_asset
 from mlobs_pipelines.defs.checks import Finding, partitioned_check
 from mlobs_pipelines.defs.resources import Site
+from mlobs_pipelines.engine.joins import EARLY_REACH_DAYS
 from mlobs_pipelines.steps.join import join
 from mlobs_pipelines.steps.layouts import labelled_layout
 from mlobs_pipelines.steps.walk import Walk, texts
@@ -28,7 +29,7 @@ def join_parts(site: Site, spec: ModelSpec) -> Iterator[Part]:
         join,
         labelled_layout(spec),
         "Each prediction with the label known as of the run: labelled, void or pending, with lag and age.",
-        upstream=[Upstream("prediction_log"), Upstream("labels", after=horizon)],
+        upstream=[Upstream("prediction_log"), Upstream("labels", before=EARLY_REACH_DAYS, after=horizon)],
         lineage={
             **{name: [("prediction_log", name)] for name in names},
             **dict.fromkeys(("label", "outcome", "state", "arrived_at", "lag_s"), label),

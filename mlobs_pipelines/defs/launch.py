@@ -16,6 +16,7 @@ from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.defs.jobs import job_name, range_tags
 from mlobs_pipelines.defs.resources import AS_OF_TAG, Site
 from mlobs_pipelines.settings import Settings
+from mlobs_pipelines.steps.snapshot import feature_reach_days
 
 INSTANCE_FILE = Path(__file__).parents[2] / "dagster.yaml"
 LABEL_REACH = 2
@@ -109,8 +110,7 @@ def plan(spec: ModelSpec, first: date, last: date, as_of: datetime) -> list[tupl
             "choose days inside, the earlier one first"
         )
     jobs: list[tuple[str, dict[str, str]]] = [("baseline", {})]
-    longest = max((view.ttl for view in monitor.feature_views.values()), default=timedelta(0))
-    reach = max(monitor.start_date, first - timedelta(days=-(-longest // timedelta(days=1))))
+    reach = max(monitor.start_date, first - timedelta(days=feature_reach_days(spec)))
     if reach < first:
         jobs.append(("features", range_tags(reach, first - timedelta(days=1))))
     tail = min(end, as_of.date(), last + LABEL_REACH * monitor.labels.horizon)

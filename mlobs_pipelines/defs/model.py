@@ -11,11 +11,11 @@ from mlobs_pipelines.defs.jobs import jobs, schedules
 from mlobs_pipelines.defs.join import join_parts
 from mlobs_pipelines.defs.measure import measure_parts
 from mlobs_pipelines.defs.resources import Site
-from mlobs_pipelines.defs.snapshot import snapshot_parts
+from mlobs_pipelines.defs.snapshot import log_parts, snapshot_parts
 from mlobs_pipelines.defs.tell import tell_parts
 from mlobs_pipelines.settings import Settings
 
-STEPS = (ingest_parts, snapshot_parts, join_parts, measure_parts, tell_parts)
+STEPS = (ingest_parts, snapshot_parts, log_parts, join_parts, measure_parts, tell_parts)
 
 
 def model_definitions(site: Site, spec: ModelSpec) -> dg.Definitions:

@@ -1,7 +1,7 @@
 """Snapshot and log in Dagster: features as known at each prediction, and the log of declared versions."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 
 import dagster as dg
 import polars as pl
@@ -12,7 +12,7 @@ from mlobs_pipelines.defs.checks import Finding, partitioned_check
 from mlobs_pipelines.defs.resources import Site
 from mlobs_pipelines.steps.layouts import log_layout, predictions_layout, snapshots_layout
 from mlobs_pipelines.steps.log import DATASET, log
-from mlobs_pipelines.steps.snapshot import snapshot
+from mlobs_pipelines.steps.snapshot import feature_reach_days, snapshot
 from mlobs_pipelines.steps.walk import Walk, texts
 from mlobs_pipelines.store.tables import QUARANTINE
 
@@ -20,9 +20,7 @@ COVERAGE = 0.5
 
 
 def snapshot_parts(site: Site, spec: ModelSpec) -> Iterator[Part]:
-    """Assets and checks of the snapshot and log steps."""
-    longest = max((view.ttl for view in spec.monitor.feature_views.values()), default=timedelta(0))
-    reach = -(-longest // timedelta(days=1))
+    """Asset and check of the snapshot step."""
     viewed = [feature.name for feature in spec.monitor.features if feature.view]
     yield table_asset(
         site,
@@ -30,7 +28,7 @@ def snapshot_parts(site: Site, spec: ModelSpec) -> Iterator[Part]:
         snapshot,
         snapshots_layout(spec),
         "Features as they were known at each prediction, recomputed point-in-time, with age and miss reason.",
-        upstream=[Upstream("predictions"), Upstream("features", before=reach)],
+        upstream=[Upstream("predictions"), Upstream("features", before=feature_reach_days(spec))],
         lineage={name: [("features", name)] for name in viewed},
         kinds={"duckdb"},
     )
@@ -42,6 +40,10 @@ def snapshot_parts(site: Site, spec: ModelSpec) -> Iterator[Part]:
         f"At least {COVERAGE:.0%} of the predictions find a known, unexpired value in every feature view.",
         _coverage,
     )
+
+
+def log_parts(site: Site, spec: ModelSpec) -> Iterator[Part]:
+    """Asset and check of the log step."""
     yield table_asset(
         site,
         spec,

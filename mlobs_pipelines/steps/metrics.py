@@ -135,7 +135,7 @@ def _scored(
     rows, hashes = _statistics(walk, spans)
     base = walk.lake.read(walk.model, BASELINE_LAYOUT)
     tables = [METRICS.empty()]
-    for version in sorted(set(rows.column("model_version").to_pylist())):
+    for version in sorted(set(rows.column("model_version").to_pylist()) & set(baselines)):
         scope = Scope(
             walk.spec,
             version,

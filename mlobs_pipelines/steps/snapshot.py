@@ -10,6 +10,7 @@ from datetime import date, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.engine.joins import View, point_in_time
 from mlobs_pipelines.steps.layouts import features_layout, predictions_layout, snapshots_layout
 from mlobs_pipelines.steps.walk import Evidence, Outcome, Outcomes, Walk, chunks, keys, published, texts
@@ -36,9 +37,14 @@ def snapshot(walk: Walk, days: Sequence[date]) -> Outcomes:
     return outcomes
 
 
-def views(walk: Walk) -> list[View]:
+def feature_reach_days(spec: ModelSpec) -> int:
+    """How many days before a prediction its feature rows are looked for, over all views."""
+    return max((-(-view.reach // timedelta(days=1)) for view in views(spec)), default=0)
+
+
+def views(spec: ModelSpec) -> list[View]:
     """The model's feature views as the join needs them."""
-    monitor = walk.spec.monitor
+    monitor = spec.monitor
     return [
         View(name, view.entity, view.ttl, tuple(f.name for f in monitor.features if f.view == name))
         for name, view in monitor.feature_views.items()
@@ -46,7 +52,7 @@ def views(walk: Walk) -> list[View]:
 
 
 def _snapshot_rows(walk: Walk, days: list[date]) -> pa.Table:
-    found = views(walk)
+    found = views(walk.spec)
     wanted = list(dict.fromkeys(["prediction_id", "predicted_at", "day", *(view.entity for view in found)]))
     source = predictions_layout(walk.spec)
     predictions = _distinct(walk, walk.lake.read(walk.model, source, where={"day": texts(days)}), wanted)
@@ -81,8 +87,7 @@ def _view_rows(walk: Walk, view: View, days: list[date]) -> pa.Table:
 
 def _inputs(walk: Walk, days: list[date]) -> dict[date, dict[str, str]]:
     predictions = published(walk, predictions_layout(walk.spec), days)
-    longest = max((view.ttl for view in views(walk)), default=timedelta(0))
-    reach = -(-longest // timedelta(days=1))
+    reach = feature_reach_days(walk.spec)
     span = [min(days) - timedelta(days=reach) + timedelta(days=i) for i in range(len(days) + reach)]
     features = published(walk, features_layout(walk.spec), span)
     return {
@@ -96,7 +101,7 @@ def _inputs(walk: Walk, days: list[date]) -> dict[date, dict[str, str]]:
 
 def _outcome(walk: Walk, rows: pa.Table, version: PartitionVersion, inputs: dict[str, str]) -> Outcome:
     facts: dict[str, Evidence] = {}
-    for view in views(walk):
+    for view in views(walk.spec):
         miss = rows.column(f"{view.name}__miss")
         facts[f"{view.name}_coverage"] = miss.null_count / len(miss) if len(miss) else None
         for reason in pc.value_counts(miss.drop_null()).to_pylist():
