@@ -149,7 +149,7 @@ def test_no_day_ahead_is_materialized(landing, instance, tmp_path):
     contracts = tmp_path / "contracts"
     shutil.copytree(CONTRACTS, contracts)
     monitor = contracts / MODEL / "monitor.yaml"
-    monitor.write_text(monitor.read_text().replace("end_date: 2013-12-31", "end_date: 2013-06-22"))
+    monitor.write_text(monitor.read_text().replace("end_date: 2014-01-14", "end_date: 2013-06-22"))
     defs = build_defs(site_at(tmp_path / "home", landing, contracts))
     assert execute(defs, instance, "baseline").success
     run = execute(defs, instance, "daily", partition_key="2013-06-22")

@@ -39,7 +39,7 @@ def test_the_first_days_reach_back_no_further_than_the_start(tick):
 
 @pytest.mark.parametrize(
     ("moment", "said"),
-    [((2013, 2, 1, 11, 30), "starts on 2013-02-01"), ((2014, 1, 2, 11, 30), "ended on 2013-12-31")],
+    [((2013, 2, 1, 11, 30), "starts on 2013-02-01"), ((2014, 1, 16, 11, 30), "ended on 2014-01-14")],
 )
 def test_outside_the_model_s_days_a_tick_says_why_it_skips(tick, moment, said):
     """A tick before the first or after the last day asks for nothing, with the reason."""
