@@ -300,6 +300,15 @@ class Monitor(Section):
     schedule: Schedule
 
     @model_validator(mode="after")
+    def _rescored_until_mature(self) -> Self:
+        if self.schedule.rescore < self.labels.horizon:
+            raise ValueError(
+                "schedule.rescore is shorter than labels.horizon: no day would be scored again once its "
+                "labels are due; write at least the horizon"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _days_in_order(self) -> Self:
         if self.end_date is not None and self.end_date < self.start_date:
             raise ValueError("end_date is before start_date; swap or mend them")

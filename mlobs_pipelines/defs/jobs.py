@@ -1,7 +1,7 @@
 """Jobs and schedules of a model: baseline, labels, the daily walk, the report."""
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import (
@@ -10,6 +10,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
 
 from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.defs.lineage import asset_key
+from mlobs_pipelines.defs.resources import AS_OF_TAG
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
@@ -58,7 +59,7 @@ def range_tags(first: date, last: date) -> dict[str, str]:
 def schedules(spec: ModelSpec) -> Iterator[dg.ScheduleDefinition]:
     """The daily schedule: yesterday's walk, and again the days whose labels are still coming in."""
     monitor, model = spec.monitor, spec.monitor.model
-    back = monitor.schedule.rescore // timedelta(days=1)
+    back = -(-monitor.schedule.rescore // timedelta(days=1))
 
     @dg.schedule(
         name=job_name(model, "daily_schedule"),
@@ -68,7 +69,8 @@ def schedules(spec: ModelSpec) -> Iterator[dg.ScheduleDefinition]:
         description=f"Walk yesterday, and again the {back} days before it, whose labels are still coming in.",
     )
     def daily_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        last = context.scheduled_execution_time.date() - timedelta(days=1)
+        # Partitions are UTC days, whatever time zone the cron expression is read in.
+        last = context.scheduled_execution_time.astimezone(UTC).date() - timedelta(days=1)
         return request(spec, last, back)
 
     yield daily_schedule
@@ -82,4 +84,7 @@ def request(spec: ModelSpec, last: date, back: int) -> dg.RunRequest | dg.SkipRe
     if monitor.end_date is not None and last > monitor.end_date:
         return dg.SkipReason(f"the history of {monitor.model} ended on {monitor.end_date}")
     first = max(monitor.start_date, last - timedelta(days=back))
-    return dg.RunRequest(run_key=last.isoformat(), tags=range_tags(first, last))
+    # Labels are ingested up to the end of the last day; nothing later may count as missing.
+    known = datetime.combine(last + timedelta(days=1), time(), UTC)
+    tags = {**range_tags(first, last), AS_OF_TAG: known.isoformat()}
+    return dg.RunRequest(run_key=last.isoformat(), tags=tags)

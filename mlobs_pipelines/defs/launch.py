@@ -6,7 +6,7 @@ Every run is an ordinary Dagster run: it shows in the UI with its partitions, ch
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -103,7 +103,8 @@ def plan(spec: ModelSpec, first: date, last: date, as_of: datetime) -> list[tupl
         If the range is empty or outside the model's days.
     """
     monitor = spec.monitor
-    end = monitor.end_date or as_of.date() - timedelta(days=1)
+    complete = as_of.astimezone(UTC).date() - timedelta(days=1)
+    end = min(monitor.end_date or complete, complete)
     if not monitor.start_date <= first <= last <= end:
         raise ValueError(
             f"{monitor.model} has days from {monitor.start_date} to {end}; asked for {first} to {last}: "

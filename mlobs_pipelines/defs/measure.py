@@ -130,6 +130,9 @@ def _judge(rows: pl.DataFrame) -> Finding:
     if counts["undecided"]:
         text = f"{counts['undecided']} of {judged.height} objectives are undecided: {_because(open_rows)}"
         return Finding(passed=True, undecided=True, description=text, metadata=metadata)
+    if not judged.height and rows.height:
+        text = "No objective of this family judges a window that ends on this day."
+        return Finding(passed=True, description=text, metadata=metadata)
     if not judged.height:
         return Finding(
             passed=True,

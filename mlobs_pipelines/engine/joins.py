@@ -106,7 +106,8 @@ def _point_in_time_sql(view: View) -> str:
     """  # noqa: S608 - names come from validated contracts and are quoted
 
 
-def _microseconds(moment: datetime) -> int:
+def microseconds(moment: datetime) -> int:
+    """Return an instant as whole microseconds since 1970, the form in which SQL compares instants."""
     # Instants are compared as integers: DuckDB's own time zones need an extension that it would download.
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
@@ -142,7 +143,7 @@ def _latest_sql(source: str, by: tuple[str, ...], as_of: datetime) -> str:
         arg_max(struct_pack({kept}), nr) AS last,
         count(DISTINCT outcome) > 1 AS conflict
       FROM (SELECT *, row_number() OVER (ORDER BY arrived_at, revision, outcome, label) AS nr
-            FROM {source} WHERE epoch_us(arrived_at) <= {_microseconds(as_of)})
+            FROM {source} WHERE epoch_us(arrived_at) <= {microseconds(as_of)})
       GROUP BY {", ".join(by)}
     ) ORDER BY {", ".join(by)}
     """  # noqa: S608 - names of our own, and a formatted datetime
@@ -171,7 +172,7 @@ def join_labels(
     """
     columns = ["day", "prediction_id", "predicted_at", "model_version", "role", "status", "score", *carried]
     names = ", ".join(f"log.{identifier(name)}" for name in columns)
-    moment = _microseconds(as_of)
+    moment = microseconds(as_of)
     latest = _latest_sql("candidates", ("predicted_day", "prediction_id"), as_of)
     sql = f"""
     WITH asked AS (SELECT DISTINCT day AS predicted_day, prediction_id FROM log), candidates AS (

@@ -25,7 +25,7 @@ from mlobs_pipelines.core.buckets import (
 from mlobs_pipelines.engine.cells import coded_rows, groupings
 from mlobs_pipelines.engine.scan import FeaturePlan, floats, scan_features
 from mlobs_pipelines.sources.files import read_file
-from mlobs_pipelines.steps.bins import SCORE, BaselineError
+from mlobs_pipelines.steps.bins import SCORE, BaselineError, stored_grids
 from mlobs_pipelines.steps.layouts import BASELINE_FEATURES, BASELINE_LAYOUT
 from mlobs_pipelines.steps.walk import Outcome, Walk
 from mlobs_pipelines.store.content import content_hash
@@ -47,7 +47,7 @@ def measure_baselines(walk: Walk) -> dict[str, Outcome]:
     BaselineError
         If a training set is missing, unreadable or lacks a column.
     """
-    grids: dict[str, Grid] = {}
+    grids = stored_grids(walk)
     outcomes = {}
     for version in walk.spec.monitor.versions:
         frame, facts = _training(walk, version)

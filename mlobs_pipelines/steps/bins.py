@@ -72,14 +72,26 @@ def load_baselines(walk: Walk) -> dict[str, Baseline]:
     return {version: _baseline(features) for version, features in found.items()}
 
 
+def stored_grids(walk: Walk) -> dict[str, Grid]:
+    """Cells of the numeric features that any version was ever measured with.
+
+    Stored statistics are counted in these cells, so they outlive the version they were fitted on.
+    """
+    rows = walk.lake.read(walk.model, BASELINE_FEATURES).to_pylist()
+    return {row["feature"]: _grid(row) for row in rows if row["kind"] == "numeric"}
+
+
+def _grid(row: Mapping[str, Any]) -> Grid:
+    return Grid(row["location"], row["scale"], np.array(row["atoms"], dtype=np.float64))
+
+
 def _baseline(rows: Mapping[str, Mapping[str, Any]]) -> Baseline:
     features = {name: _feature(row) for name, row in rows.items()}
     return Baseline(next(iter(rows.values()))["baseline_id"], features)
 
 
 def _feature(row: Mapping[str, Any]) -> FeatureBaseline:
-    atoms = np.array(row["atoms"], dtype=np.float64)
-    grid = Grid(row["location"], row["scale"], atoms) if row["kind"] == "numeric" else None
+    grid = _grid(row) if row["kind"] == "numeric" else None
     importance = np.nan if row["importance"] is None else row["importance"]
     return FeatureBaseline(grid, np.array(row["edges"], np.int32), tuple(row["categories"]), importance)
 

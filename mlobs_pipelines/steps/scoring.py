@@ -42,6 +42,7 @@ CURVE_WINDOWS = (Window.FOUR_WEEKS, Window.MONTH)
 ROW_COUNT = "row_count"  # of scored predictions, said once and not per feature
 ORDERED_ONLY = ("ks", "skew_smape")  # need numbers; a category has none
 LEAST_PRESENT = 0.5
+RANK = {str(v): rank for rank, v in enumerate((Verdict.NONE, Verdict.PASS, Verdict.UNDECIDED, Verdict.FAIL))}
 NUMBERS = ("value", "lower", "upper", "bound", "noise")
 
 
@@ -310,10 +311,16 @@ def _judged(
         mask = (frame.windows == str(objective.window)) & np.isin(frame.roles, objective.roles)
         mask &= frame.whole | objective.segments
         rule = Rule(fail_above=objective.fail_above, fail_below=objective.fail_below)
-        verdicts[mask], reasons[mask] = judge(
+        said, why = judge(
             _flatten(found, mask), rule, unit=metric.unit, withheld=frame.withheld[mask].astype(str)
         )
-        thresholds[mask], severities[mask] = rule.limit, objective.severity
+        # Where two objectives judge the same value, the worse verdict is the one that is told.
+        at = np.flatnonzero(mask)[
+            [RANK[new] > RANK[old] for new, old in zip(said, verdicts[mask], strict=True)]
+        ]
+        worse = np.isin(np.flatnonzero(mask), at)
+        verdicts[at], reasons[at] = said[worse], why[worse]
+        thresholds[at], severities[at] = rule.limit, objective.severity
     return {
         "verdict": pa.array(verdicts, pa.string()),
         "threshold": _number(thresholds),
@@ -328,4 +335,5 @@ def _concerns(scope: Scope, objective: Objective, feature: str) -> bool:
     if objective.min_importance is None:
         return True
     binned = scope.baseline.features.get(feature)
-    return binned is not None and bool(binned.importance >= objective.min_importance)
+    # An unknown importance may be any: the feature is judged. The score is no feature.
+    return binned is not None and feature != SCORE and not binned.importance < objective.min_importance

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlobs_pipelines.engine.duck import identifier
+from mlobs_pipelines.engine.joins import microseconds
 from mlobs_pipelines.engine.scan import RECOMPUTED, ScanPlan, scan_labels, scan_log
 from mlobs_pipelines.steps.bins import load_baselines, scan_plan
 from mlobs_pipelines.steps.layouts import STATISTICS_LAYOUT, labelled_layout, log_layout, snapshots_layout
@@ -68,6 +69,7 @@ def _log_rows(walk: Walk, plan: ScanPlan, days: list[date]) -> pa.Table:
     sql = f"""
     SELECT log.*{"," if columns else ""} {columns}
     FROM log LEFT JOIN snapshots s ON log.day = s.day AND log.prediction_id = s.prediction_id
+    WHERE epoch_us(log.predicted_at) <= {microseconds(walk.as_of)}
     ORDER BY log.day, log.prediction_id, log.model_version
     """  # noqa: S608 - names come from validated contracts and are quoted
     tables = {"log": _read(walk, log_layout(walk.spec), days)}

@@ -187,9 +187,12 @@ def _iso(day: date | None) -> str | None:
 
 def _statement(source: str, given: Collection[str], *, latest: bool) -> str:
     conditions = " AND ".join(f"{_named([name])} = ANY(?)" for name in given) or "true"
-    newest = f"QUALIFY row_number() OVER (PARTITION BY {_named(_SERIES)} ORDER BY as_of DESC) = 1"
+    # A window is scored whole at a moment: what its newest scoring does not say is not so any more.
+    window = _named(["window", "window_start"])
+    newest = f"AND ({window}, as_of) IN (SELECT {window}, max(as_of) FROM kept GROUP BY {window})"  # noqa: S608 - as below
     return (
-        f"SELECT {_named(METRIC_COLUMNS.names)} FROM {source} WHERE {conditions} "  # noqa: S608 - our own names
+        f"WITH kept AS NOT MATERIALIZED (SELECT * FROM {source}) "  # noqa: S608 - names of our own
+        f"SELECT {_named(METRIC_COLUMNS.names)} FROM kept WHERE {conditions} "
         f"{newest if latest else ''} ORDER BY {_named(_ORDER)}"
     )
 

@@ -44,14 +44,14 @@ def raw(rows):
     )
 
 
-def part(raw, version, segment, span, *, known=True):
-    """Raw rows of one version, segment and window; with `known`, those asked before the run's time."""
+def part(raw, version, segment, span):
+    """Raw rows of one version, segment and window that were asked by the run's time."""
     name, value = segment
     rows = raw.filter(pl.col("model_version") == version, pl.col("day") >= span[1], pl.col("day") < span[2])
     if name:
         column = pl.col("employed_text" if name == "employed" else name).fill_null("__null__")
         rows = rows.filter(column == value)
-    return rows.filter(pl.col("predicted_at") <= loans.AS_OF) if known else rows
+    return rows.filter(pl.col("predicted_at") <= loans.AS_OF)
 
 
 def read(stored, version, segment, span, metric, feature=""):
@@ -108,7 +108,7 @@ def test_calibration_equals_plain_binning(stored, raw, version, segment, span):
 @pytest.mark.parametrize(("version", "segment", "span"), CASES)
 def test_volume_and_operations_equal_counting(stored, raw, version, segment, span):
     """Rows, requests, errors and missing values are counted exactly; latency lies within its bound."""
-    rows = part(raw, version, segment, span, known=False)
+    rows = part(raw, version, segment, span)
     scored = part(raw, version, segment, span)["score"].is_not_null().sum()
     close(read(stored, version, segment, span, "request_count"), rows.height, rows.height)
     close(read(stored, version, segment, span, "row_count"), scored)
@@ -126,7 +126,7 @@ def test_ks_is_within_its_bound_of_scipy(stored, raw, rows, version, segment, sp
     """The two-sample distance of every numeric feature and of the score is scipy's, within the bound."""
     from scipy.stats import ks_2samp  # noqa: PLC0415 - heavy
 
-    window, name = part(raw, version, segment, span, known=False), segment[0]
+    window, name = part(raw, version, segment, span), segment[0]
     base = rows.training
     if name:
         base = base.filter(pl.col(name).cast(pl.String).fill_null("__null__") == segment[1])
@@ -153,7 +153,7 @@ def test_psi_equals_the_formula_on_the_same_bins(stored, raw, rows, scored, span
         bins = np.searchsorted(binned.edges, codes, side="right")
         return np.append(np.bincount(bins, minlength=binned.edges.size + 1), frame[feature].null_count())
 
-    now, then = counts(part(raw, "a", ("", ""), span, known=False)), counts(rows.training)
+    now, then = counts(part(raw, "a", ("", ""), span)), counts(rows.training)
     actual, expected = ((c + 0.5) / (c.sum() + 0.5 * c.size) for c in (now, then))
     psi = np.sum((actual - expected) * np.log(actual / expected))
     close(read(stored, "a", ("", ""), span, "psi", feature), psi, now.sum())
@@ -169,7 +169,7 @@ def test_psi_of_categories_counts_the_unseen_as_other(stored, raw, rows, span):
         other = frame["grade"].drop_nulls().is_in(names).not_().sum()
         return np.array([*own, other, frame["grade"].null_count()])
 
-    now, then = counts(part(raw, "a", ("", ""), span, known=False)), counts(rows.training)
+    now, then = counts(part(raw, "a", ("", ""), span)), counts(rows.training)
     assert now[3] > 0
     actual, expected = ((c + 0.5) / (c.sum() + 0.5 * c.size) for c in (now, then))
     psi = np.sum((actual - expected) * np.log(actual / expected))
@@ -219,9 +219,7 @@ def test_skew_equals_looking_every_row_up_again(stored, raw, rows, span, feature
     }.get(feature, (rows.accounts, "customer", 36, ("measured_at", "stored_at")))
     by_entity = view.with_columns(entity=entity).partition_by(entity, as_dict=True)
     pairs = []
-    for who, at, served in (
-        part(raw, "a", ("", ""), span, known=False).select(entity, "predicted_at", feature).iter_rows()
-    ):
+    for who, at, served in part(raw, "a", ("", ""), span).select(entity, "predicted_at", feature).iter_rows():
         mine = by_entity.get((who,), view.clear()).with_columns(entity=pl.lit(who)).to_dicts()
         found = loans.lookup(mine, who, at, timedelta(hours=ttl), times)
         pairs.append((served, found.get(feature)))

@@ -58,15 +58,14 @@ def test_values_come_back_in_the_documented_columns(store):
     assert found.to_pylist() == [metric()]
 
 
-def test_latest_is_per_series(store):
-    """Each series shows its newest value, also where only some series were looked at again."""
-    write(store, metric(value=0.1), metric(metric="ece", value=0.2))
+def test_latest_is_per_window(store):
+    """A window shows its newest scoring whole: what that does not say any more is not shown."""
+    write(store, metric(value=0.1), metric(metric="ece", value=0.2), metric(window="7d", value=0.4))
     write(store, metric(as_of=LATE, value=0.3))
     found = store.query("m")
-    assert dict(zip(found.column("metric").to_pylist(), values(found), strict=True)) == {
-        "auc": 0.3,
-        "ece": 0.2,
-    }
+    names = zip(found.column("window").to_pylist(), found.column("metric").to_pylist(), strict=True)
+    assert dict(zip(names, values(found), strict=True)) == {("1d", "auc"): 0.3, ("7d", "auc"): 0.4}
+    assert values(store.query("m", metrics=["ece"])) == []
 
 
 def test_as_of_hides_later_knowledge(store):
