@@ -1,6 +1,7 @@
 """The daily schedule: which days a tick asks for, when it asks for none, and that its run is a run."""
 
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
@@ -15,8 +16,8 @@ def tick(defs, instance):
     """Evaluate the schedule at a moment."""
     repository = defs.get_repository_def()
 
-    def evaluate(*moment):
-        at = datetime(*moment, tzinfo=UTC)
+    def evaluate(*moment, zone=UTC):
+        at = datetime(*moment, tzinfo=zone)
         context = dg.build_schedule_context(instance, scheduled_execution_time=at, repository_def=repository)
         return repository.get_schedule_def(NAME).evaluate_tick(context)
 
@@ -29,6 +30,18 @@ def test_a_tick_asks_for_yesterday_and_the_days_still_maturing(tick):
     assert request.run_key == "2013-06-27"
     assert request.tags["dagster/asset_partition_range_start"] == "2013-06-20"
     assert request.tags["dagster/asset_partition_range_end"] == "2013-06-27"
+
+
+def test_a_tick_claims_no_label_it_has_not_read(tick):
+    """Labels are read up to the end of the last day, and that is the knowledge time the run says."""
+    (request,) = tick(2013, 6, 28, 11, 30).run_requests
+    assert request.tags["mlobs/as_of"] == "2013-06-28T00:00:00+00:00"
+
+
+def test_the_last_day_is_over_in_utc_wherever_the_tick_is(tick):
+    """A morning tick east of Greenwich falls on the evening before in UTC: that day is not over."""
+    (request,) = tick(2013, 6, 28, 6, 0, zone=ZoneInfo("Asia/Tokyo")).run_requests
+    assert request.run_key == "2013-06-26"
 
 
 def test_the_first_days_reach_back_no_further_than_the_start(tick):
