@@ -46,16 +46,7 @@ def test_no_command_works_on_a_broken_declaration(tmp_path, command):
     assert "Traceback" not in done.stderr
 
 
-LATER_THAN_KNOWN = [
-    "backfill",
-    "flight_delays",
-    "--from",
-    "2013-06-01",
-    "--to",
-    "2013-06-30",
-    "--as-of",
-    "2013-06-15",
-]
+JUNE = ["--from", "2013-06-01", "--to", "2013-06-30"]
 
 
 @pytest.mark.parametrize(
@@ -71,21 +62,7 @@ LATER_THAN_KNOWN = [
         (["demo", "--incident", "stall"], ["did you mean label-stall?", "skew-celsius"]),
         (["demo", "--from", "2012-01-01", "--to", "2012-01-02"], ["2013-03-01 to 2013-12-31"]),
         (["backfill", "flight_delays", "--from", "2012-01-01", "--to", "2012-01-02"], ["from 2013-02-01 to"]),
-        (
-            [
-                *[
-                    "backfill",
-                    "flight_delays",
-                    "--from",
-                    "2013-06-01",
-                    "--to",
-                    "2013-06-30",
-                    "--as-of",
-                    "2013-06-15",
-                ]
-            ],
-            ["to 2013-06-14"],
-        ),
+        (["backfill", "flight_delays", *JUNE, "--as-of", "2013-06-15"], ["to 2013-06-14"]),
         (
             ["backfill", "flight_delays", "--from", "2013-03-02", "--to", "2013-03-01"],
             ["the earlier one first"],
