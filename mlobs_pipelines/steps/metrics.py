@@ -5,7 +5,6 @@ No row of a prediction is read here. What a metric is, is `core.metrics`; what a
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 
 import pyarrow as pa
@@ -24,11 +23,7 @@ ENDS_PER_BATCH = 62
 STEP = "metrics"
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """Statistics that are known as of the run: per day, the latest moment they were made for."""
-
-    moments: Mapping[date, datetime]
+_Known = Mapping[date, datetime]
 
 
 def score(walk: Walk, days: Sequence[date]) -> Outcomes:
@@ -50,7 +45,7 @@ def score(walk: Walk, days: Sequence[date]) -> Outcomes:
     baselines = load_baselines(walk)
     outcomes: Outcomes = {}
     known = _known(walk)
-    spans = spans_touching(set(days), set(known.moments), walk.spec.monitor.windows)
+    spans = spans_touching(set(days), set(known), walk.spec.monitor.windows)
     ends = sorted({span.last for span in spans} | set(days) | {month_of(day).last for day in days})
     report(STEP, 0, len(ends))
     for start in range(0, len(ends), ENDS_PER_BATCH):
@@ -64,15 +59,12 @@ def score(walk: Walk, days: Sequence[date]) -> Outcomes:
 def _known(walk: Walk) -> _Known:
     """The latest statistics of each day that are not newer than the run's knowledge time."""
     if not walk.lake.exists(walk.model, STATISTICS_LAYOUT.name):
-        return _Known({})
+        return {}
     latest: dict[str, str] = {}
     for day, key in walk.lake.partitions(walk.model, STATISTICS_LAYOUT.name):
         if key <= as_of_key(walk.as_of):
             latest[day] = max(key, latest.get(day, ""))
-    moments = {
-        date.fromisoformat(day): datetime.strptime(key, "%Y%m%dT%H%M%S%z") for day, key in latest.items()
-    }
-    return _Known(moments)
+    return {date.fromisoformat(day): datetime.strptime(key, "%Y%m%dT%H%M%S%z") for day, key in latest.items()}
 
 
 def _score_batch(
@@ -99,7 +91,7 @@ def _score_batch(
 
 
 def _moment(known: _Known, span: Span) -> datetime:
-    return max(known.moments[day] for day in span.days if day in known.moments)
+    return max(known[day] for day in span.days if day in known)
 
 
 def _key(span: Span, moment: datetime) -> str:
@@ -109,7 +101,7 @@ def _key(span: Span, moment: datetime) -> str:
 def _lapsed(walk: Walk, known: _Known, ends: Sequence[date]) -> set[str]:
     """What this moment may have said of windows that are not due any more: their days were withdrawn."""
     spans = [span for day in ends for span in spans_ending(day, walk.spec.monitor.windows)]
-    return {_key(span, walk.as_of) for span in spans if not _due(span, known.moments)}
+    return {_key(span, walk.as_of) for span in spans if not _due(span, known)}
 
 
 def _due(span: Span, known: Mapping[date, datetime]) -> bool:
@@ -156,7 +148,7 @@ def _statistics(walk: Walk, spans: list[Span]) -> tuple[pa.Table, dict[date, str
     where = {"day": Between(first.isoformat(), last.isoformat())}
     rows = walk.lake.read(walk.model, STATISTICS_LAYOUT, where=where)
     versions = walk.lake.partition_versions(walk.model, STATISTICS_LAYOUT.name, where=where)
-    latest = {(day.isoformat(), as_of_key(moment)) for day, moment in known.moments.items()}
+    latest = {(day.isoformat(), as_of_key(moment)) for day, moment in known.items()}
     keys = pc.binary_join_element_wise(rows.column("day"), rows.column("as_of_key"), "|")
     rows = rows.filter(pc.is_in(keys, pa.array([f"{day}|{key}" for day, key in latest])))
     return rows, {date.fromisoformat(key[0]): v.content_hash for key, v in versions.items() if key in latest}

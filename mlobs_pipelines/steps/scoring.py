@@ -315,10 +315,8 @@ def _judged(
             _flatten(found, mask), rule, unit=metric.unit, withheld=frame.withheld[mask].astype(str)
         )
         # Where two objectives judge the same value, the worse verdict is the one that is told.
-        at = np.flatnonzero(mask)[
-            [RANK[new] > RANK[old] for new, old in zip(said, verdicts[mask], strict=True)]
-        ]
-        worse = np.isin(np.flatnonzero(mask), at)
+        worse = np.array([RANK[new] > RANK[old] for new, old in zip(said, verdicts[mask], strict=True)], bool)
+        at = np.flatnonzero(mask)[worse]
         verdicts[at], reasons[at] = said[worse], why[worse]
         thresholds[at], severities[at] = rule.limit, objective.severity
     return {
