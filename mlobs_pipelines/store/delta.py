@@ -25,6 +25,7 @@ from mlobs_pipelines.store.layout import LayoutMismatchError, TableLayout, same_
 from mlobs_pipelines.store.selection import Key, predicate
 
 _UNREADABLE_BY_FILE = {"deletionVectors", "columnMapping"}
+ROW_GROUP = 131_072  # rows; a larger group is held in memory whole by every writer and reader of it
 _LAYOUT_PROPERTY = "mlobs.layout"
 _CONFIGURATION: Mapping[str, str | None] = {
     # min/max of columns would copy row values into the log and prune nothing: readers select by partition
@@ -161,7 +162,9 @@ def _parquet(schema: pa.Schema) -> WriterProperties:
     # a dictionary of floats is seldom smaller than the floats and takes most of the time of writes and scans
     floats = [field.name for field in schema if pa.types.is_floating(field.type)]
     plain = ColumnProperties(dictionary_enabled=False)
-    return WriterProperties(compression="SNAPPY", column_properties=dict.fromkeys(floats, plain))
+    return WriterProperties(
+        compression="SNAPPY", max_row_group_size=ROW_GROUP, column_properties=dict.fromkeys(floats, plain)
+    )
 
 
 def _create(address: str, options: Mapping[str, str], layout: TableLayout) -> None:

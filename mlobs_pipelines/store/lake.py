@@ -16,7 +16,7 @@ import pyarrow.dataset as ds
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 
-from mlobs_pipelines.store import delta
+from mlobs_pipelines.store import delta, stream
 from mlobs_pipelines.store.content import content_hash
 from mlobs_pipelines.store.delta import LakeError, StoredFile, TableMissingError
 from mlobs_pipelines.store.layout import LayoutMismatchError, TableLayout, conform, ordered, split
@@ -157,6 +157,26 @@ class Lake:
         raise LakeError(
             f"table {layout.name} of {model}: other runs kept writing the same partitions through "
             f"{self.attempts} attempts; run again when they have ended",
+        )
+
+    def stream(
+        self,
+        model: str,
+        layout: TableLayout,
+        partition: Sequence[str],
+        compute: stream.Compute,
+        *,
+        commit: Mapping[str, str],
+    ) -> PartitionVersion:
+        """Like `update`, for one partition that need not fit into memory: `compute` yields its tables.
+
+        Rows keep their order, and the content hash depends on it and on where the tables are cut.
+        """
+        (key,) = checked_keys(layout.name, layout.keys, [partition])
+        target = stream.Target(self.place, self.place.table(model, layout.name), layout, key)
+        done = stream.publish(target, compute, commit, _pauses(self.attempts))
+        return PartitionVersion(
+            key, done.rows, done.bytes, done.content_hash, done.table_version, done.changed
         )
 
     def read(
@@ -307,6 +327,9 @@ class Lake:
         return not files or self._hash(opened, layout, files) == wanted
 
     def _hash(self, opened: DeltaTable, layout: TableLayout, files: Sequence[StoredFile]) -> str:
+        streamed = stream.streamed_hash(files)
+        if streamed is not None:
+            return streamed
         kept = [name for name in layout.schema.names if name not in layout.volatile]
         rows = self._dataset(opened, files, layout.schema).to_table(columns=kept)
         return content_hash(ordered(rows, layout))
