@@ -263,10 +263,11 @@ def _objectives(_: Read, monitor: Monitor, document: Document) -> Iterator[Probl
 def _words(read: Read, monitor: Monitor, document: Document) -> Iterator[Problem]:
     table = read.table("predictions")
     status, role = (_find(table, name) if table else None for name in ("status", "role"))
-    for word in monitor.good_status if status and status.allowed else ():
-        if status and word not in status.allowed:
+    known = [str(word) for word in status.allowed] if status else []
+    for word in monitor.good_status if known else ():
+        if word not in known:
             said = f"status is never {word!r} by the contract"
-            yield document.problem(("good_status",), said, suggestion(word, status.allowed))
+            yield document.problem(("good_status",), said, suggestion(word, known))
     if table and role and set(role.allowed or ("any",)) - set(ROLES):
         place = ("schema", 0, "properties", table.names.index("role"))
         said = "role must be limited to the roles that are known here"

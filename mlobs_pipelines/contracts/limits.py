@@ -1,11 +1,22 @@
 """Limits of a column as a document writes them, turned into values of the column's type."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from mlobs_pipelines.contracts.odcs import Kind, Limit
+
+INTEGER_FORMATS: Mapping[str, tuple[int | None, int | None]] = {
+    "i8": (-(2**7), 2**7 - 1),
+    "i16": (-(2**15), 2**15 - 1),
+    "i32": (-(2**31), 2**31 - 1),
+    "i64": (None, None),
+    "u8": (0, 2**8 - 1),
+    "u16": (0, 2**16 - 1),
+    "u32": (0, 2**32 - 1),
+    "u64": (0, None),
+}
 
 
 def parse_limit(value: object, kind: Kind) -> Limit:
@@ -21,6 +32,13 @@ def parse_limit(value: object, kind: Kind) -> Limit:
     >>> parse_limit("2013-03-01", Kind.TIMESTAMP)
     datetime.datetime(2013, 3, 1, 0, 0, tzinfo=datetime.timezone.utc)
     """
+    try:
+        return _parsed(value, kind)
+    except OverflowError:
+        raise ValueError("beyond what can be stored") from None
+
+
+def _parsed(value: object, kind: Kind) -> Limit:
     if kind is Kind.TIMESTAMP:
         return _instant(value)
     if kind is Kind.DATE:
@@ -33,8 +51,32 @@ def parse_limit(value: object, kind: Kind) -> Limit:
 
 
 def limits(options: Mapping[str, Any], kind: Kind) -> tuple[Limit | None, Limit | None]:
-    """Return the inclusive limits that valid options set; an exclusive one becomes the next value inside."""
-    return _end(options, kind, "inimum", 1), _end(options, kind, "aximum", -1)
+    """Return the inclusive limits that valid options set; an exclusive one becomes the next value inside.
+
+    The format of an integer sets limits, too; the narrower ones count.
+
+    Raises
+    ------
+    ValueError
+        If nothing lies inside an exclusive limit.
+    """
+    try:
+        low, high = _end(options, kind, "inimum", 1), _end(options, kind, "aximum", -1)
+    except OverflowError:
+        raise ValueError("nothing lies inside an exclusive limit") from None
+    if kind is not Kind.INTEGER:
+        return low, high
+    least, most = INTEGER_FORMATS.get(str(options.get("format")), (None, None))
+    return _narrower(max, low, least), _narrower(min, high, most)
+
+
+def _narrower(
+    choose: Callable[[Any, Any], Any], written: Limit | None, of_format: int | None
+) -> Limit | None:
+    if written is None or of_format is None:
+        return of_format if written is None else written
+    chosen: Limit = choose(written, of_format)
+    return chosen
 
 
 def _end(options: Mapping[str, Any], kind: Kind, ending: str, inwards: int) -> Limit | None:

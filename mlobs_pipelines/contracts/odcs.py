@@ -93,6 +93,8 @@ class Column:
     bucket
         Width of the buckets of `Privacy.BUCKET`: a number for numbers, day, month or year for times, a
         length for texts, which keep their beginning.
+    privacy_reason
+        Why values that identify somebody are kept as they are; "" otherwise.
     spelling
         How its values are written.
     minimum, maximum
@@ -133,6 +135,7 @@ class Column:
     form: str = ""
     allowed: tuple[str | int | float | bool, ...] = ()
     description: str = ""
+    privacy_reason: str = ""
 
     @property
     def restricted(self) -> bool:

@@ -63,13 +63,23 @@ CONTRACT = Level(
 DESCRIPTION = Level(
     frozenset({"usage", "purpose", "limitations", "authoritativeDefinitions", "customProperties"})
 )
-SERVER = Level(
-    _ABOUT | {"server", "type", "environment", "format", "path"},
-    {
-        "roles": "access is granted where the rows are stored; remove it",
-        "encoding": "files are read as UTF-8; remove it",
-    },
-)
+_ROLES = {"roles": "access is granted where the rows are stored; remove it"}
+_PLACED = frozenset({"location", "format", "encoding", "delimiter"})
+_DATABASE = frozenset({"host", "port", "database", "schema"})
+_SERVER_KEYS: Mapping[str, frozenset[str]] = {
+    "local": frozenset({"path", "format", "encoding"}),
+    "s3": _PLACED | {"endpointUrl"},
+    "azure": _PLACED,
+    "custom": _PLACED
+    | _DATABASE
+    | {"path", "endpointUrl", "region", "regionName", "catalog", "warehouse", "account", "serviceName"},
+    "oracle": _DATABASE | {"serviceName"},
+    "snowflake": _DATABASE | {"account", "warehouse"},
+    "trino": _DATABASE | {"catalog"},
+    "databricks": frozenset({"host", "catalog", "schema"}),
+    "redshift": _DATABASE | {"region", "account"},
+}
+_SERVER = _ABOUT | {"server", "type", "environment"}
 SLA = Level(
     _ABOUT | {"property", "value", "unit", "driver"},
     {
@@ -127,28 +137,13 @@ QUALITY = Level(
         "scheduler": "rules run with every delivery; remove it",
     },
 )
+_RANGE = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "format"})
 OPTIONS: Mapping[str, Level] = {
-    "string": Level(
-        frozenset({"minLength", "maxLength", "pattern"}), {"format": "write the format as a pattern"}
-    ),
-    "integer": Level(
-        frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "format"}),
-        {"multipleOf": "remove it"},
-    ),
-    "number": Level(
-        frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "format"}),
-        {"multipleOf": "remove it"},
-    ),
-    "timestamp": Level(
-        frozenset(
-            {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "timezone", "defaultTimezone"}
-        ),
-        {"format": "instants are read as ISO 8601; remove it"},
-    ),
-    "date": Level(
-        frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}),
-        {"format": "days are read as ISO 8601; remove it"},
-    ),
+    "string": Level(frozenset({"minLength", "maxLength", "pattern", "format"})),
+    "integer": Level(_RANGE | {"multipleOf"}),
+    "number": Level(_RANGE | {"multipleOf"}),
+    "timestamp": Level(_RANGE | {"timezone", "defaultTimezone"}),
+    "date": Level(_RANGE),
     "boolean": Level(frozenset()),
 }
 
@@ -161,6 +156,12 @@ def key_problems(document: Document) -> list[Problem]:
     return own + [problem for path, problem in stray_keys(document) if path not in covered]
 
 
+def server_level(server: object) -> Level:
+    """Return the keys of a server of its type; those of a database where the type has none of its own."""
+    kind = str(server.get("type")) if isinstance(server, dict) else ""
+    return Level(_SERVER | _SERVER_KEYS.get(kind, _DATABASE), _ROLES)
+
+
 def items(parent: object, key: str) -> list[tuple[int, Any]]:
     """Return the numbered items of the list under `key`, none where there is no list."""
     value = parent.get(key) if isinstance(parent, dict) else None
@@ -170,9 +171,10 @@ def items(parent: object, key: str) -> list[tuple[int, Any]]:
 def _levels(data: dict[str, Any]) -> Iterator[tuple[KeyPath, Level, Any]]:
     yield (), CONTRACT, data
     yield ("description",), DESCRIPTION, data.get("description")
-    for name, level in (("servers", SERVER), ("slaProperties", SLA)):
-        for place, item in items(data, name):
-            yield (name, place), level, item
+    for place, item in items(data, "servers"):
+        yield ("servers", place), server_level(item), item
+    for place, item in items(data, "slaProperties"):
+        yield ("slaProperties", place), SLA, item
     for place, table in items(data, "schema"):
         yield from _table_levels(("schema", place), table)
 

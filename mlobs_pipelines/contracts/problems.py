@@ -70,6 +70,12 @@ def suggestion(word: object, known: Collection[str]) -> str:
     return "valid: " + listed(sorted(known)) if known else ""
 
 
+def typo(word: str, known: Collection[str]) -> str:
+    """Return the known word that `word` is meant to be by all likelihood, empty where there is none."""
+    near = get_close_matches(word.lower(), [name.lower() for name in known], n=1, cutoff=0.85)
+    return next((name for name in known if near and name.lower() == near[0]), "")
+
+
 def listed(words: Sequence[str], limit: int = 12) -> str:
     """Join words with commas, naming at most `limit` of them."""
     more = len(words) - limit

@@ -52,16 +52,17 @@ def test_a_spec_says_what_the_documents_say(spec: ModelSpec):
     assert spec.features.names == ("weather", "departures", "carriers", "planes")
     assert predictions.primary_key == ("prediction_id", "model_version")
     assert predictions.restricted == ("tailnum",)
-    assert predictions.min_rows_per_day == 1
+    assert [(rule.name, rule.operator, rule.value) for rule in predictions.day_rules] == [
+        ("some-rows", "mustBeGreaterOrEqualTo", (1.0,))
+    ]
     assert (predictions.column("score").minimum, predictions.column("score").maximum) == (0.0, 1.0)
     assert predictions.column("status").allowed == ("ok", "error", "timeout")
     assert spec.table("features", "planes").restricted == ("tailnum",)
     assert (spec.labels.latency_h, spec.labels.retention_days) == (12.0, 730)
     assert spec.predictions.owner == "flight-ops"
-    assert (
-        spec.features.server.location("/l", "weather", date(2013, 3, 1))
-        == "/l/features/weather/2013-03-01.csv"
-    )
+    server = spec.features.server
+    assert (server.type, server.format) == ("local", "csv")
+    assert server.location == "{landing}/features/{table}/{date}.csv"
     assert spec.monitor.feature_views["planes"].ttl == timedelta(days=45)
     assert spec.monitor.replay_as_of == datetime(2014, 2, 1, tzinfo=UTC)
 
