@@ -13,7 +13,7 @@ import dagster as dg
 
 from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.engine.duck import Duck
-from mlobs_pipelines.settings import Settings, hash_key
+from mlobs_pipelines.settings import Settings, hash_keys
 from mlobs_pipelines.steps.walk import Walk, parse_as_of
 from mlobs_pipelines.store.lake import Lake
 
@@ -61,7 +61,8 @@ class Site:
             lake=self.lake,
             duck=Duck(self.settings.memory, self.settings.threads, self.settings.spill),
             landing=self.settings.landing_root / spec.monitor.model,
-            key=hash_key(self.settings),
+            keys=hash_keys(self.settings),
+            access=self.settings.source_access,
             commit={"run_id": run_id, "batch_id": batch, "code_version": CODE_VERSION},
             as_of=moment.astimezone(UTC),
         )

@@ -10,9 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlobs_pipelines.engine.joins import EARLY_REACH_DAYS, join_labels, orphan_labels
+from mlobs_pipelines.steps.holds import held, released
 from mlobs_pipelines.steps.layouts import labelled_layout, labels_layout, log_layout
 from mlobs_pipelines.steps.walk import Evidence, Outcome, Outcomes, Walk, chunks, keys, published, texts
 from mlobs_pipelines.store.lake import Between
+from mlobs_pipelines.store.tables import SAMPLED_OUT
 
 LABEL_COLUMNS = ["day", "prediction_id", "label", "outcome", "arrived_at", "revision"]
 
@@ -39,7 +41,9 @@ def _join_chunk(walk: Walk, days: list[date]) -> Outcomes:
     first = min(days) - timedelta(days=EARLY_REACH_DAYS)
     span = Between(first.isoformat(), last.isoformat())
     labels = walk.lake.read(walk.model, labels_layout(walk.spec), where={"day": span}, columns=LABEL_COLUMNS)
-    carried = walk.spec.monitor.segments
+    labels = released(labels, held(walk, "labels", [first, last]))
+    weight = ["sample_weight"] if walk.spec.monitor.sampling else []
+    carried = [*walk.spec.monitor.segments, *weight]
     joined = join_labels(walk.duck, log, labels, walk.as_of, carried)
     stamp = pa.array([walk.as_of] * joined.num_rows, layout.schema.field("as_of").type)
     table = joined.append_column("as_of", stamp).select(layout.schema.names).cast(layout.schema)
@@ -75,6 +79,8 @@ def _count(rows: pa.Table, flag: str) -> int:
 def _orphans(walk: Walk, labels: pa.Table, days: list[date]) -> dict[str, int]:
     # A label may belong to any earlier prediction, so its id is looked for in the whole log.
     known = walk.lake.read(walk.model, log_layout(walk.spec), columns=["prediction_id"])
+    left_out = walk.lake.read(walk.model, SAMPLED_OUT, columns=["prediction_id"])
+    known = pa.concat_tables([known, left_out])
     arrived = labels.filter(pc.is_in(labels.column("day"), pa.array(texts(days))))
     counted = orphan_labels(walk.duck, arrived, known)
     return dict(zip(counted.column("day").to_pylist(), counted.column("orphans").to_pylist(), strict=True))

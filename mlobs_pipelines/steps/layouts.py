@@ -6,20 +6,15 @@ Columns of the contract, plus what each step adds. How tables are stored is the 
 import pyarrow as pa
 
 from mlobs_pipelines.contracts.folder import ModelSpec
-from mlobs_pipelines.contracts.odcs import Column, Kind
+from mlobs_pipelines.contracts.odcs import Column
 from mlobs_pipelines.engine.cells import CELLS_SCHEMA, SORT_BY
+from mlobs_pipelines.steps.privacy import TYPES, stored_type
 from mlobs_pipelines.store.layout import TableLayout
 
 UTC_TIME = pa.timestamp("us", tz="UTC")
-TYPES = {
-    Kind.STRING: pa.string(),
-    Kind.INTEGER: pa.int64(),
-    Kind.NUMBER: pa.float64(),
-    Kind.BOOLEAN: pa.bool_(),
-    Kind.TIMESTAMP: UTC_TIME,
-    Kind.DATE: pa.date32(),
-}
 DAY = pa.field("day", pa.string())
+ORIGIN = [pa.field("delivered_on", pa.string()), pa.field("delivery", pa.string()), pa.field("delivery_row", pa.int64())]
+WEIGHT = pa.field("sample_weight", pa.float64())
 BASELINE_LAYOUT = TableLayout("baseline", CELLS_SCHEMA, ("model_version",), SORT_BY)
 BASELINE_FEATURES = TableLayout(
     "baseline_features",
@@ -50,22 +45,28 @@ STATISTICS_LAYOUT = TableLayout(
 
 def predictions_layout(spec: ModelSpec) -> TableLayout:
     """Predictions as ingested."""
-    return TableLayout(
-        "predictions", _schema(_columns(spec, "predictions")), ("day",), ("prediction_id", "model_version")
-    )
+    schema = pa.schema([*_schema(_columns(spec, "predictions")), *_weight(spec), *ORIGIN])
+    return TableLayout("predictions", schema, ("day",), ("prediction_id", "model_version"))
 
 
 def labels_layout(spec: ModelSpec) -> TableLayout:
     """Labels as ingested, by day of arrival."""
-    return TableLayout("labels", _schema(_columns(spec, "labels")), ("day",), ("prediction_id", "arrived_at"))
+    schema = pa.schema([*_schema(_columns(spec, "labels")), *ORIGIN])
+    return TableLayout("labels", schema, ("day",), ("prediction_id", "arrived_at"))
 
 
 def features_layout(spec: ModelSpec) -> TableLayout:
     """Rows of every feature view in one table; columns of other views are null."""
     columns = _columns(spec, "features")
-    schema = pa.schema([DAY, ("view", pa.string()), *_fields(columns)])
+    schema = pa.schema([DAY, ("view", pa.string()), *_fields(columns), *ORIGIN])
     times = {view.event_time: None for view in spec.monitor.feature_views.values()}
     return TableLayout("features", schema, ("day",), ("view", *times))
+
+
+def repeats_layout(source: TableLayout) -> TableLayout:
+    """Rows of a table that another row of their day has said before, and why each stands back."""
+    schema = pa.schema([*source.schema, ("reason", pa.string())])
+    return TableLayout(f"{source.name}_repeats", schema, source.keys, source.sort_by)
 
 
 def snapshots_layout(spec: ModelSpec) -> TableLayout:
@@ -81,7 +82,8 @@ def snapshots_layout(spec: ModelSpec) -> TableLayout:
 
 def log_layout(spec: ModelSpec) -> TableLayout:
     """Predictions of known versions, with the decision each led to."""
-    schema = pa.schema([*_schema(_columns(spec, "predictions")), ("decision", pa.bool_())])
+    columns = _columns(spec, "predictions")
+    schema = pa.schema([*_schema(columns), *_weight(spec), ("decision", pa.bool_())])
     return TableLayout("prediction_log", schema, ("day",), ("prediction_id", "model_version"))
 
 
@@ -109,6 +111,7 @@ def labelled_layout(spec: ModelSpec) -> TableLayout:
             ("lag_s", pa.float64()),
             ("age_s", pa.float64()),
             ("as_of", UTC_TIME),
+            *_weight(spec),
         ]
     )
     return TableLayout("labelled_predictions", schema, ("day",), ("prediction_id", "model_version"))
@@ -120,9 +123,13 @@ def _columns(spec: ModelSpec, dataset: str) -> list[Column]:
     return list(distinct.values())
 
 
+def _weight(spec: ModelSpec) -> list[pa.Field]:
+    return [] if spec.monitor.sampling is None else [WEIGHT]
+
+
 def _fields(columns: list[Column]) -> list[pa.Field]:
-    # A restricted column holds a keyed hash, whatever it was.
-    return [pa.field(c.name, pa.string() if c.restricted else TYPES[c.kind]) for c in columns]
+    kept = {column.name: stored_type(column) for column in columns}
+    return [pa.field(name, kind) for name, kind in kept.items() if kind is not None]
 
 
 def _schema(columns: list[Column]) -> pa.Schema:

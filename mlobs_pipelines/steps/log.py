@@ -9,6 +9,7 @@ from datetime import date
 import polars as pl
 import pyarrow as pa
 
+from mlobs_pipelines.steps.holds import held, released
 from mlobs_pipelines.steps.layouts import log_layout, predictions_layout
 from mlobs_pipelines.steps.walk import Outcome, Outcomes, Walk, chunks, keys, published, texts
 from mlobs_pipelines.store.tables import DELIVERIES, QUARANTINE
@@ -33,7 +34,9 @@ def log(walk: Walk, days: Sequence[date]) -> Outcomes:
 
 def _log_chunk(walk: Walk, days: list[date]) -> Outcomes:
     layout, source = log_layout(walk.spec), predictions_layout(walk.spec)
-    frame = pl.DataFrame(pl.from_arrow(walk.lake.read(walk.model, source, where={"day": texts(days)})))
+    held_back = held(walk, "predictions", days)
+    rows = walk.lake.read(walk.model, source, where={"day": texts(days)})
+    frame = pl.DataFrame(released(rows, held_back))
     versions = walk.spec.monitor.versions
     known = pl.col("model_version").is_in(list(versions)).fill_null(value=False)
     thresholds = {name: version.threshold for name, version in versions.items()}
@@ -43,12 +46,14 @@ def _log_chunk(walk: Walk, days: list[date]) -> Outcomes:
     published_versions = walk.lake.replace(walk.model, layout, keys(days), table, commit=walk.commit)
     unknown = frame.filter(~known)
     _quarantine(walk, days, unknown)
-    inputs, held = published(walk, source, days), _held_back(walk, days)
+    inputs, refused = published(walk, source, days), _refused(walk, days)
     result = {}
     for day in days:
         text = day.isoformat()
         rows_in, bad = _rows_of(frame, text), _rows_of(unknown, text)
-        note = held.get(text, "")
+        note = refused.get(text, "")
+        if text in held_back:
+            note = f"held back: a rule of the contract failed on the predictions of this day ({held_back[text]})"
         if bad:
             declared = ", ".join(sorted(versions))
             note = f"{bad} rows of a version that monitor.yaml does not declare (declared: {declared})"
@@ -66,23 +71,27 @@ def _quarantine(walk: Walk, days: list[date], unknown: pl.DataFrame) -> None:
     rows = unknown.select(
         dataset=pl.lit(DATASET),
         day=pl.col("day"),
-        delivery=pl.lit("predictions"),
-        row_number=pl.int_range(pl.len()).over("day"),
+        table=pl.lit("predictions"),
+        delivery=pl.col("delivery"),
+        sha256=pl.lit(""),
+        row_number=pl.col("delivery_row"),
         rules=pl.concat_list(pl.lit(RULE)),
         columns=pl.concat_list(pl.lit("model_version")),
         contract_version=pl.lit(walk.spec.predictions.version),
+        key_id=pl.lit(walk.keys.current.key_id),
         row_json=pl.struct(names).struct.json_encode(),
+        released_at=pl.lit(None, pl.Datetime("us", "UTC")),
     )
     partitions = [(DATASET, day) for day in texts(days)]
     table = rows.select(QUARANTINE.schema.names).to_arrow().cast(QUARANTINE.schema)
     walk.lake.replace(walk.model, QUARANTINE, partitions, table, commit=walk.commit)
 
 
-def _held_back(walk: Walk, days: list[date]) -> dict[str, str]:
+def _refused(walk: Walk, days: list[date]) -> dict[str, str]:
     where = {"dataset": ["predictions"], "day": texts(days)}
     records: pa.Table = walk.lake.read(walk.model, DELIVERIES, where=where)
     return {
-        record["day"]: f"held back: the predictions of this day were refused ({record['reason']})"
+        record["day"]: f"a delivery of this day was refused ({record['delivery']}: {record['reason']})"
         for record in records.to_pylist()
         if record["state"] == "refused"
     }

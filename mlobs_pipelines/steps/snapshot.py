@@ -7,14 +7,18 @@ is counted by the statistics step.
 from collections.abc import Sequence
 from datetime import date, timedelta
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.engine.joins import View, point_in_time
+from mlobs_pipelines.steps.holds import held, released
 from mlobs_pipelines.steps.layouts import features_layout, predictions_layout, snapshots_layout
+from mlobs_pipelines.steps.rotation import to_current
 from mlobs_pipelines.steps.walk import Evidence, Outcome, Outcomes, Walk, chunks, keys, published, texts
 from mlobs_pipelines.store.lake import Between, PartitionVersion
+from mlobs_pipelines.store.tables import HASH_ALIASES
 
 
 def snapshot(walk: Walk, days: Sequence[date]) -> Outcomes:
@@ -55,7 +59,9 @@ def _snapshot_rows(walk: Walk, days: list[date]) -> pa.Table:
     found = views(walk.spec)
     wanted = list(dict.fromkeys(["prediction_id", "predicted_at", "day", *(view.entity for view in found)]))
     source = predictions_layout(walk.spec)
-    predictions = _distinct(walk, walk.lake.read(walk.model, source, where={"day": texts(days)}), wanted)
+    stored = walk.lake.read(walk.model, source, where={"day": texts(days)})
+    stored = released(stored, held(walk, "predictions", days))
+    predictions = _current(walk, _distinct(walk, stored, wanted))
     # A prediction asked again on another day is looked up on each, so rows are numbered for the join.
     numbered = predictions.set_column(0, "prediction_id", pa.array(range(predictions.num_rows), pa.int64()))
     columns = {name: predictions.column(name) for name in ("prediction_id", "predicted_at", "day")}
@@ -73,15 +79,25 @@ def _distinct(walk: Walk, predictions: pa.Table, columns: list[str]) -> pa.Table
     return walk.duck.query(sql, {"predictions": predictions})
 
 
+def _current(walk: Walk, rows: pa.Table) -> pa.Table:
+    """Rows whose identifiers are all hashed under one key, as far as a rotation has seen them."""
+    entities = [view.entity for view in walk.spec.monitor.feature_views.values()]
+    if not walk.lake.exists(walk.model, HASH_ALIASES.name):
+        return rows
+    pairs = pl.DataFrame(walk.lake.read(walk.model, HASH_ALIASES, columns=["column", "old", "new"]))
+    return to_current(pl.DataFrame(rows), entities, pairs, walk.keys).to_arrow().cast(rows.schema)
+
+
 def _view_rows(walk: Walk, view: View, days: list[date]) -> pa.Table:
     reach = -(-view.reach // timedelta(days=1))
     first, last = min(days) - timedelta(days=reach), max(days)
     declared = walk.spec.monitor.feature_views[view.name]
     times = {declared.event_time: "observed_at", declared.created_at: "available_at"}
-    columns = list(dict.fromkeys(["view", view.entity, *times, *view.features]))
+    columns = list(dict.fromkeys(["view", "day", view.entity, *times, *view.features]))
     span = Between(first.isoformat(), last.isoformat())
     rows = walk.lake.read(walk.model, features_layout(walk.spec), where={"day": span}, columns=columns)
-    rows = rows.filter(pc.equal(rows.column("view"), view.name)).drop(["view"])
+    rows = released(rows, held(walk, "features", [first, last]))
+    rows = _current(walk, rows.filter(pc.equal(rows.column("view"), view.name)).drop(["view", "day"]))
     return rows.rename_columns([times.get(name, name) for name in rows.column_names])
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.engine.duck import Duck
-from mlobs_pipelines.settings import HashKey
+from mlobs_pipelines.settings import HashKeys
 from mlobs_pipelines.store.lake import Lake, PartitionVersion
 from mlobs_pipelines.store.layout import TableLayout
 
@@ -34,8 +34,10 @@ class Walk:
         The SQL engine.
     landing
         The model's landing zone.
-    key
+    keys
         For hashing identifiers.
+    access
+        Endpoints and credentials of the contracts' servers, by the server's name.
     commit
         Facts of this run that every commit carries: run id, batch id, code version.
     as_of
@@ -46,7 +48,8 @@ class Walk:
     lake: Lake
     duck: Duck
     landing: Path
-    key: HashKey
+    keys: HashKeys
+    access: Mapping[str, Mapping[str, str]] = field(repr=False)
     commit: Mapping[str, str]
     as_of: datetime
 

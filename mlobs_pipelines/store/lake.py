@@ -234,9 +234,10 @@ class Lake:
 
     def partitions(
         self, model: str, table: str, *, where: Where | None = None, version: int | None = None
-    ) -> list[Key]:
-        """Partitions that hold rows, in order."""
-        return sorted({file.key for file in self._select(model, table, where, version)[1]})
+    ) -> dict[Key, int]:
+        """Partitions that hold rows, in order, each with how many."""
+        files = _by_key(self._select(model, table, where, version)[1])
+        return {key: sum(file.rows for file in files[key]) for key in sorted(files)}
 
     def partition_versions(
         self, model: str, table: str, *, where: Where | None = None, version: int | None = None

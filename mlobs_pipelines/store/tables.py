@@ -1,4 +1,4 @@
-"""Layouts of the tables every model has: quarantine, deliveries, metrics and audit.
+"""Layouts of the tables every model has: deliveries, quarantine, results of rules, metrics, audit.
 
 Tables whose columns follow from a model's contracts are laid out by the step that writes them.
 """
@@ -41,12 +41,16 @@ QUARANTINE = TableLayout(
     schema=pa.schema(
         _required("dataset", "day")
         + _columns(
+            table=pa.string(),
             delivery=pa.string(),
+            sha256=pa.string(),
             row_number=pa.int64(),
             rules=pa.list_(pa.string()),
             columns=pa.list_(pa.string()),
             contract_version=pa.string(),
+            key_id=pa.string(),
             row_json=pa.string(),
+            released_at=UTC_MICROSECONDS,
         ),
     ),
     keys=("dataset", "day"),
@@ -58,20 +62,69 @@ DELIVERIES = TableLayout(
     schema=pa.schema(
         _required("dataset", "day")
         + _columns(
+            table=pa.string(),
             delivery=pa.string(),
             sha256=pa.string(),
             bytes=pa.int64(),
             state=pa.string(),
             rows_in=pa.int64(),
             accepted=pa.int64(),
+            repeated=pa.int64(),
             quarantined=pa.int64(),
+            refused=pa.int64(),
+            sampled_out=pa.int64(),
             reason=pa.string(),
             contract_version=pa.string(),
             contract_hash=pa.string(),
+            key_id=pa.string(),
+            at_source=pa.bool_(),
+            event_days=pa.list_(pa.string()),
+            normalised=pa.string(),
+            suspects=pa.string(),
+            unknown_columns=pa.list_(pa.string()),
         ),
     ),
     keys=("dataset", "day"),
     sort_by=("delivery", "sha256"),
+)
+
+RULE_RESULTS = TableLayout(
+    name="rule_results",
+    schema=pa.schema(
+        _required("dataset", "day")
+        + _columns(
+            table=pa.string(),
+            rule=pa.string(),
+            kind=pa.string(),
+            columns=pa.list_(pa.string()),
+            severity=pa.string(),
+            outcome=pa.string(),
+            count=pa.int64(),
+            rows=pa.int64(),
+            share=pa.float64(),
+            reason=pa.string(),
+            description=pa.string(),
+            runbook=pa.string(),
+        ),
+    ),
+    keys=("dataset", "day"),
+    sort_by=("table", "rule"),
+)
+
+SAMPLED_OUT = TableLayout(
+    name="sampled_out",
+    schema=pa.schema(_required("day") + _columns(delivery=pa.string(), prediction_id=pa.string())),
+    keys=("day",),
+    sort_by=("prediction_id",),
+)
+
+HASH_ALIASES = TableLayout(
+    name="hash_aliases",
+    schema=pa.schema(
+        _required("dataset", "day") + _columns(column=pa.string(), old=pa.string(), new=pa.string())
+    ),
+    keys=("dataset", "day"),
+    sort_by=("column", "old"),
 )
 
 METRIC_COLUMNS = pa.schema(

@@ -1,0 +1,184 @@
+"""What is kept about deliveries: their records, their rows in quarantine, pairs of hashes.
+
+A delivery keeps its record when it vanishes from its source, and a row in quarantine its mark of release when
+it is read again.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import date
+
+import polars as pl
+import pyarrow as pa
+
+from mlobs_pipelines.contracts.odcs import Contract
+from mlobs_pipelines.steps.ingest.intake import Taken
+from mlobs_pipelines.steps.ingest.publication import LARGE, Batch
+from mlobs_pipelines.steps.walk import Walk, texts
+from mlobs_pipelines.store.tables import DELIVERIES, HASH_ALIASES, QUARANTINE, SAMPLED_OUT
+
+ACCEPTED, PARTIAL, REFUSED = "accepted", "partial", "refused"
+RECORD = pl.DataFrame(DELIVERIES.schema.empty_table()).schema
+
+
+def earlier(walk: Walk, contract: Contract, days: Sequence[date]) -> pl.DataFrame:
+    """Records of the deliveries that some days had before."""
+    where = {"dataset": [contract.dataset], "day": texts(days)}
+    return pl.DataFrame(walk.lake.read(walk.model, DELIVERIES, where=where)).cast(dict(RECORD))
+
+
+def records(batch: Batch, taken: Iterable[Taken], before: pl.DataFrame) -> pl.DataFrame:
+    """Records of the deliveries of some days, those that are no longer at their source too.
+
+    A delivery that was refused stands beside an earlier one of its name, whose rows stay.
+    """
+    new = pl.DataFrame([_record(batch, one) for one in taken], schema=RECORD)
+    replaced = new.filter(pl.col("state") != REFUSED)
+    kept = before.join(replaced, on=["day", "delivery"], how="anti")
+    kept = kept.join(new, on=["day", "delivery", "sha256"], how="anti")
+    return pl.concat([kept.with_columns(at_source=pl.lit(value=False)), new]).sort("day", "delivery", "sha256")
+
+
+def write_records(batch: Batch, days: Sequence[date], found: pl.DataFrame) -> pl.DataFrame:
+    """Publish the records of some days, with how many rows of each delivery stand back by now.
+
+    Returns
+    -------
+    polars.DataFrame
+        The records as published.
+    """
+    others = _beaten_elsewhere(batch, found, texts(days))
+    every = _counted(batch, pl.concat([found, others]))
+    wanted = sorted({*texts(days), *others.get_column("day")})
+    partitions = [(batch.contract.dataset, day) for day in wanted]
+    rows = every.to_arrow().cast(DELIVERIES.schema)
+    batch.walk.lake.replace(batch.walk.model, DELIVERIES, partitions, rows, commit=batch.commit)
+    return every.filter(pl.col("day").is_in(texts(days)))
+
+
+def write_quarantine(batch: Batch, days: Sequence[date], taken: Sequence[Taken], found: pl.DataFrame) -> None:
+    """Publish the rows in quarantine of some days."""
+    dataset, lake, model = batch.contract.dataset, batch.walk.lake, batch.walk.model
+    for day in texts(days):
+        mine = [one for one in taken if one.slot.day.isoformat() == day and not one.refused]
+        marks = _marks(batch, day)
+        if sum(one.bad.rows for one in mine) > LARGE:
+            lake.stream(
+                model, QUARANTINE, (dataset, day), lambda m=mine, k=marks: _bad_rows(batch, m, k), commit=batch.commit
+            )
+            continue
+        gone = found.filter((pl.col("day") == day) & ~pl.col("at_source"))
+        kept = marks.join(gone, on=["delivery", "sha256"], how="semi")
+        parts = [_quarantine(batch, kept), *_bad_rows(batch, mine, marks)]
+        lake.replace(model, QUARANTINE, [(dataset, day)], pa.concat_tables(parts), commit=batch.commit)
+
+
+def write_aliases(batch: Batch, taken: Sequence[Taken]) -> None:
+    """Publish the pairs of hashes that were taken during a rotation."""
+    by_day: dict[str, list[pl.DataFrame]] = {}
+    for one in taken:
+        by_day.setdefault(one.slot.day.isoformat(), []).extend(one.pairs)
+    for day, pairs in by_day.items():
+        if pairs:
+            rows = pl.concat(pairs).unique().with_columns(dataset=pl.lit(batch.contract.dataset), day=pl.lit(day))
+            table = rows.select(HASH_ALIASES.schema.names).to_arrow().cast(HASH_ALIASES.schema)
+            key = [(batch.contract.dataset, day)]
+            batch.walk.lake.replace(batch.walk.model, HASH_ALIASES, key, table, commit=batch.commit)
+
+
+def write_left_out(batch: Batch, days: Sequence[date], taken: Sequence[Taken]) -> None:
+    """Publish the ids of predictions that sampling left out."""
+    if batch.contract.dataset != "predictions" or batch.walk.spec.monitor.sampling is None:
+        return
+    for day in texts(days):
+        mine = [frame for one in taken if one.slot.day.isoformat() == day for frame in one.left_out.frames()]
+        rows = [frame.select(SAMPLED_OUT.schema.names).to_arrow().cast(SAMPLED_OUT.schema) for frame in mine]
+        if sum(table.num_rows for table in rows) > LARGE:
+            batch.walk.lake.stream(
+                batch.walk.model, SAMPLED_OUT, (day,), lambda r=rows: iter(r), commit=batch.commit
+            )
+        else:
+            table = pa.concat_tables([SAMPLED_OUT.empty(), *rows])
+            batch.walk.lake.replace(batch.walk.model, SAMPLED_OUT, [(day,)], table, commit=batch.commit)
+
+
+def _record(batch: Batch, taken: Taken) -> dict[str, object]:
+    accepted, bad = sum(taken.days.values()), taken.bad.rows
+    counts = sorted(taken.rules.items(), key=lambda item: (-item[1], item[0]))
+    reason = taken.refused or "; ".join(f"{rule}: {rows} rows" for rule, rows in counts)
+    known = set(taken.table.names)
+    return {
+        "dataset": batch.contract.dataset,
+        "day": taken.slot.day.isoformat(),
+        "table": taken.table.name,
+        "delivery": taken.name,
+        "sha256": taken.delivery.sha256,
+        "bytes": taken.delivery.size,
+        "state": REFUSED if taken.refused else PARTIAL if bad else ACCEPTED,
+        "rows_in": taken.rows_in,
+        "accepted": accepted,
+        "repeated": 0,
+        "quarantined": bad,
+        "refused": taken.rows_in if taken.refused else 0,
+        "sampled_out": taken.left_out.rows,
+        "reason": reason,
+        "contract_version": taken.version,
+        "contract_hash": batch.contract.hash,
+        "key_id": batch.walk.keys.current.key_id,
+        "at_source": True,
+        "event_days": sorted(taken.days),
+        "normalised": json.dumps(dict(sorted(taken.normalised.items()))),
+        "suspects": json.dumps({f"{column}: {kind}": n for (column, kind), n in sorted(taken.suspects.items())}),
+        "unknown_columns": sorted(set(taken.delivery.columns) - known),
+    }
+
+
+def _beaten_elsewhere(batch: Batch, found: pl.DataFrame, days: list[str]) -> pl.DataFrame:
+    """Records of other days whose rows on the touched days stand back or did so before."""
+    reached = found.get_column("event_days").explode().drop_nulls().unique().to_list()
+    beaten = _beaten(batch, reached)
+    other = sorted(set(beaten.get_column("delivered_on")) - set(days))
+    if not other:
+        return pl.DataFrame(schema=RECORD)
+    return earlier(batch.walk, batch.contract, [date.fromisoformat(day) for day in other])
+
+
+def _counted(batch: Batch, found: pl.DataFrame) -> pl.DataFrame:
+    reached = found.get_column("event_days").explode().drop_nulls().unique().to_list()
+    beaten = _beaten(batch, reached)
+    names = {"delivered_on": "day", "delivery": "delivery"}
+    counts = beaten.group_by(list(names)).len("beaten").rename(names)
+    joined = found.join(counts, on=["day", "delivery"], how="left", maintain_order="left")
+    # The record of a refused file has no rows, though an earlier file of its name may have some.
+    is_refused = pl.col("state") == REFUSED
+    repeated = pl.when(is_refused).then(0).otherwise(pl.col("beaten").fill_null(0)).cast(pl.Int64)
+    total = pl.col("accepted") + pl.col("repeated")
+    return joined.with_columns(accepted=total - repeated, repeated=repeated).select(list(RECORD))
+
+
+def _beaten(batch: Batch, days: list[str]) -> pl.DataFrame:
+    columns = ["delivered_on", "delivery", "reason"]
+    rows = batch.walk.lake.read(batch.walk.model, batch.repeats, where={"day": days}, columns=columns)
+    return pl.DataFrame(rows)
+
+
+def _marks(batch: Batch, day: str) -> pl.DataFrame:
+    where = {"dataset": batch.contract.dataset, "day": day}
+    return pl.DataFrame(batch.walk.lake.read(batch.walk.model, QUARANTINE, where=where))
+
+
+def _bad_rows(batch: Batch, taken: Sequence[Taken], marks: pl.DataFrame) -> Iterable[pa.Table]:
+    released = marks.filter(pl.col("released_at").is_not_null())
+    known = released.select("delivery", "sha256", "row_number", marked_at="released_at")
+    for one in taken:
+        for frame in one.bad.frames():
+            marked = frame.join(
+                known, on=["delivery", "sha256", "row_number"], how="left", maintain_order="left"
+            )
+            mark = pl.coalesce(pl.col("released_at"), pl.col("marked_at"))
+            yield _quarantine(batch, marked.with_columns(released_at=mark))
+
+
+def _quarantine(batch: Batch, rows: pl.DataFrame) -> pa.Table:
+    named = rows.with_columns(dataset=pl.lit(batch.contract.dataset))
+    return named.select(QUARANTINE.schema.names).to_arrow().cast(QUARANTINE.schema)

@@ -1,0 +1,257 @@
+"""One delivery, from its frames to rows that wait under their event day and rows that wait for quarantine.
+
+A delivery is refused as a whole or taken row by row; nothing is published here. Values are judged by
+`contracts`, hidden by `steps.privacy`, sampled by `steps.sampling`.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+import polars as pl
+
+from mlobs_pipelines.contracts.fit import Fit, choose, upcast
+from mlobs_pipelines.contracts.odcs import Contract, Table
+from mlobs_pipelines.contracts.rows import Checked, Seen, check_frame
+from mlobs_pipelines.contracts.scanner import scan
+from mlobs_pipelines.sources.deliveries import Delivery, Slot, UnreadableError
+from mlobs_pipelines.steps.ingest.spool import Room, Spool
+from mlobs_pipelines.steps.layouts import labels_layout
+from mlobs_pipelines.steps.privacy import aliases, protect, protect_raw
+from mlobs_pipelines.steps.sampling import sample
+from mlobs_pipelines.steps.walk import Walk
+from mlobs_pipelines.store.selection import Between
+
+ROW = "row number"  # no column of a contract can have a space in its name
+EVENT_TIME = {"predictions": "predicted_at", "labels": "arrived_at"}
+AHEAD = timedelta(days=1)  # clocks of producers and the zones of their days differ by less
+
+
+@dataclass(slots=True)
+class Taken:
+    """What became of one delivery.
+
+    Attributes
+    ----------
+    table, slot, delivery
+        What it is a delivery of, when, and the delivery itself.
+    version
+        Version of the contract it was read under.
+    good
+        Accepted rows as they will be stored.
+    bad
+        Rows for quarantine.
+    left_out
+        Ids of the predictions that sampling left out: their labels are no orphans.
+    pairs
+        Hashes of its identifiers under the previous and the present key, during a rotation.
+    rows_in
+        Rows read.
+    refused
+        Why nothing of it was taken; "" otherwise.
+    rules, normalised, suspects
+        Rows by broken rule; values brought to normal form, by rule; values that look like personal data, by
+        column and kind.
+    days
+        Accepted rows by event day.
+    """
+
+    table: Table
+    slot: Slot
+    delivery: Delivery
+    version: str
+    good: Spool
+    bad: Spool
+    left_out: Spool
+    pairs: list[pl.DataFrame] = field(default_factory=list)
+    rows_in: int = 0
+    refused: str = ""
+    rules: Counter[str] = field(default_factory=Counter)
+    normalised: Counter[str] = field(default_factory=Counter)
+    suspects: Counter[tuple[str, str]] = field(default_factory=Counter)
+    days: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def name(self) -> str:
+        """Name of the delivery within its dataset and day."""
+        return f"{self.table.name}/{self.delivery.name}"
+
+
+def take(walk: Walk, contract: Contract, slot: Slot, delivery: Delivery, room: Room) -> Taken:
+    """Read a delivery to its end, or refuse it.
+
+    Parameters
+    ----------
+    room
+        Where rows wait until they are published.
+    """
+    table = contract.table(slot.table)
+    fit = choose(table, contract.older, delivery.columns, slot.day)
+    taken = _empty(table, slot, delivery, fit.version or contract.version, room)
+    taken.refused = delivery.problem or fit.reason
+    if taken.refused:
+        taken.rows_in = _count(delivery)
+        return taken
+    try:
+        for read in _frames(walk, contract, taken, fit):
+            _keep(walk, contract, taken, *read)
+    except UnreadableError as error:
+        refused = _empty(table, slot, delivery, taken.version, room)
+        refused.rows_in, refused.refused = taken.rows_in, str(error)
+        return refused
+    return taken
+
+
+def _empty(table: Table, slot: Slot, delivery: Delivery, version: str, room: Room) -> Taken:
+    return Taken(table, slot, delivery, version, Spool(room), Spool(room), Spool(room))
+
+
+def _count(delivery: Delivery) -> int:
+    rows = 0
+    try:
+        for frame in delivery.frames():
+            rows += frame.height
+    except UnreadableError:
+        pass
+    return rows
+
+
+def _frames(
+    walk: Walk, contract: Contract, taken: Taken, fit: Fit
+) -> Iterator[tuple[pl.DataFrame, pl.DataFrame, Checked]]:
+    """Yield each frame as delivered, numbered, with what the contract says of its rows."""
+    seen = Seen()
+    unclassified = [name for name in taken.delivery.columns if not _classified(taken.table, name)]
+    for frame in taken.delivery.frames():
+        taken.suspects.update(scan(frame, [name for name in unclassified if name in frame.columns]))
+        numbers = pl.int_range(taken.rows_in, taken.rows_in + frame.height, eager=True).alias(ROW)
+        taken.rows_in += frame.height
+        yield frame, numbers.to_frame(), _checked(walk, contract, taken, fit, frame, seen)
+
+
+def _classified(table: Table, name: str) -> bool:
+    return name in table.names and table.column(name).restricted
+
+
+def _checked(
+    walk: Walk, contract: Contract, taken: Taken, fit: Fit, frame: pl.DataFrame, seen: Seen
+) -> Checked:
+    checked = check_frame(fit.table, frame, seen)
+    if fit.older is not None:
+        raised = upcast(fit.older, taken.table.name, checked.typed)
+        again = check_frame(taken.table, raised, None)
+        failures = pl.concat([checked.failures, again.failures]).unique(maintain_order=True)
+        checked = Checked(again.typed, failures, checked.normalised)
+    taken.normalised.update(checked.normalised)
+    stray = _stray(walk, event_time(walk, contract, taken.table), checked.typed, taken.slot.day)
+    return Checked(checked.typed, pl.concat([checked.failures, stray]), checked.normalised)
+
+
+def event_time(walk: Walk, contract: Contract, table: Table) -> str:
+    """The column that says on which day a row belongs."""
+    if contract.dataset == "features":
+        return walk.spec.monitor.feature_views[table.name].event_time
+    return EVENT_TIME[contract.dataset]
+
+
+def _stray(walk: Walk, column: str, typed: pl.DataFrame, slot_day: date) -> pl.DataFrame:
+    """Rows without an event day, of a day that lies ahead of their delivery, or outside of the history."""
+    monitor, day = walk.spec.monitor, pl.col(column).dt.date()
+    last = min(slot_day + AHEAD, monitor.end_date or date.max)
+    rules = {
+        "required": pl.col(column).is_null(),
+        "future": day > slot_day + AHEAD,
+        "history": (day < monitor.start_date) | (day > last) & (day <= slot_day + AHEAD),
+    }
+    found = [
+        typed.select(pl.int_range(pl.len(), dtype=pl.Int64).alias("row"), broken=broken.fill_null(value=False))
+        .filter("broken")
+        .select("row", rule=pl.lit(f"{rule}:{column}"), column=pl.lit(column))
+        for rule, broken in rules.items()
+    ]
+    return pl.concat(found)
+
+
+def _keep(
+    walk: Walk,
+    contract: Contract,
+    taken: Taken,
+    frame: pl.DataFrame,
+    numbers: pl.DataFrame,
+    checked: Checked,
+) -> None:
+    failures = checked.failures.unique()
+    bad = failures.get_column("row").unique().sort()
+    if bad.len():
+        taken.rules.update(dict(failures.group_by("rule").len().iter_rows()))
+        taken.bad.append(_quarantined(walk, taken, frame, numbers, failures))
+    typed = checked.typed.hstack(numbers)
+    good = typed.filter(~pl.int_range(pl.len()).is_in(bad.implode())) if bad.len() else typed
+    if walk.keys.rotating(taken.slot.day):
+        taken.pairs.append(aliases(good, taken.table, walk.keys))
+    good = _sampled(walk, contract, taken, good)
+    column = event_time(walk, contract, taken.table)
+    dated = good.with_columns(day=pl.col(column).dt.date().cast(pl.String))
+    taken.days.update(dict(dated.group_by("day").len().iter_rows()))
+    taken.good.append(_stored(walk, taken, dated))
+
+
+def _sampled(walk: Walk, contract: Contract, taken: Taken, good: pl.DataFrame) -> pl.DataFrame:
+    rule = walk.spec.monitor.sampling
+    if contract.dataset != "predictions" or rule is None:
+        return good
+    kept, left_out = sample(good, rule, _labelled(walk, taken) if rule.keep.labelled else None)
+    origin = {"day": pl.lit(taken.slot.day.isoformat()), "delivery": pl.lit(taken.name)}
+    taken.left_out.append(left_out.select("prediction_id", **origin))
+    return kept
+
+
+def _labelled(walk: Walk, taken: Taken) -> pl.Series:
+    """Prediction ids whose label had arrived by the end of the day of delivery: the same in every run."""
+    until = Between(None, taken.slot.day.isoformat())
+    ids = walk.lake.read(walk.model, labels_layout(walk.spec), where={"day": until}, columns=["prediction_id"])
+    return pl.DataFrame(ids).to_series().unique()
+
+
+def _stored(walk: Walk, taken: Taken, rows: pl.DataFrame) -> pl.DataFrame:
+    origin = {
+        "delivered_on": pl.lit(taken.slot.day.isoformat()),
+        "delivery": pl.lit(taken.name),
+        "delivery_row": pl.col(ROW),
+    }
+    return protect(rows, taken.table, walk.keys).with_columns(view=pl.lit(taken.table.name), **origin).drop(ROW)
+
+
+def _quarantined(
+    walk: Walk, taken: Taken, frame: pl.DataFrame, numbers: pl.DataFrame, failures: pl.DataFrame
+) -> pl.DataFrame:
+    reasons = failures.group_by("row").agg(
+        rules=pl.col("rule").unique().sort(), columns=pl.col("column").unique().sort()
+    )
+    reasons = reasons.sort("row")
+    places = reasons.get_column("row")
+    # A column that the contract does not know has no classification, so it must not be kept anywhere.
+    hidden = protect_raw(frame[places], taken.table, walk.keys)
+    return reasons.select(
+        dataset=pl.lit(""),
+        day=pl.lit(taken.slot.day.isoformat()),
+        table=pl.lit(taken.table.name),
+        delivery=pl.lit(taken.name),
+        sha256=pl.lit(taken.delivery.sha256),
+        row_number=numbers.get_column(ROW)[places],
+        rules=pl.col("rules"),
+        columns=pl.col("columns"),
+        contract_version=pl.lit(taken.version),
+        key_id=pl.lit(walk.keys.current.key_id),
+        row_json=_as_json(hidden),
+        released_at=pl.lit(None, pl.Datetime("us", "UTC")),
+    )
+
+
+def _as_json(rows: pl.DataFrame) -> pl.Series:
+    bytes_in = [name for name, kind in rows.schema.items() if "Binary" in str(kind)]
+    plain = rows.with_columns(pl.col(bytes_in).bin.encode("hex")) if bytes_in else rows  # JSON has no bytes
+    if not plain.width:
+        return pl.Series("row_json", ["{}"] * rows.height, pl.String)
+    return plain.select(row_json=pl.struct(pl.all()).struct.json_encode()).to_series()

@@ -1,0 +1,259 @@
+"""Accepted rows into the lake: every event day they touch is published as a whole, each row once.
+
+A day's rows are a pure function of the deliveries that reached it: rows of the deliveries read now replace
+what those brought before, `repeats` says which rows stand back, and these are kept beside. Days are published
+together in memory, or one by one as a stream where they are large.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from mlobs_pipelines.contracts.odcs import Contract, Table
+from mlobs_pipelines.steps.ingest.intake import Taken
+from mlobs_pipelines.steps.ingest.repeats import IDENTITY, fingerprint, losers
+from mlobs_pipelines.steps.layouts import repeats_layout
+from mlobs_pipelines.steps.walk import Walk
+from mlobs_pipelines.store.lake import PartitionVersion
+from mlobs_pipelines.store.layout import TableLayout
+
+LARGE = 262_144  # rows of a day, or of days that are published together
+BLOCK = 131_072
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Deliveries that are published together.
+
+    Attributes
+    ----------
+    walk, contract, layout
+        The model's walk, the dataset's contract and its table.
+    taken
+        Deliveries that were read and not refused.
+    commit
+        Kept with every commit.
+    """
+
+    walk: Walk
+    contract: Contract
+    layout: TableLayout
+    taken: Sequence[Taken]
+    commit: dict[str, str]
+
+    @property
+    def repeats(self) -> TableLayout:
+        """The table of rows that stand back."""
+        return repeats_layout(self.layout)
+
+    def new(self, days: Sequence[str]) -> Iterator[pl.DataFrame]:
+        """New rows of some days, by delivery and in their order."""
+        ordered = sorted(self.taken, key=lambda taken: (taken.slot.day, taken.name))
+        for taken in ordered:
+            if not taken.days.keys().isdisjoint(days):
+                for frame in taken.good.frames():
+                    yield conformed(frame.filter(pl.col("day").is_in(days)), self.layout)
+
+    def replaced(self) -> pl.DataFrame:
+        """Deliveries whose earlier rows are replaced."""
+        pairs = [(taken.slot.day.isoformat(), taken.name) for taken in self.taken]
+        return pl.DataFrame(pairs, schema=dict.fromkeys(IDENTITY[:2], pl.String), orient="row")
+
+    def standing(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Stored rows of other deliveries than those read now."""
+        return rows.join(self.replaced(), on=IDENTITY[:2], how="anti")
+
+
+def publish(batch: Batch, days: Sequence[str]) -> dict[str, PartitionVersion]:
+    """Publish event days.
+
+    Parameters
+    ----------
+    days
+        Every day that the batch's deliveries reach or have reached.
+
+    Returns
+    -------
+    dict
+        The published partition of each day.
+    """
+    sizes = _sizes(batch, days)
+    published: dict[str, PartitionVersion] = {}
+    for group in _groups(sizes):
+        if len(group) == 1 and sizes[group[0]] > LARGE:
+            published[group[0]] = _stream(batch, group[0])
+        else:
+            published |= _update(batch, group)
+    return published
+
+
+def conformed(frame: pl.DataFrame, layout: TableLayout) -> pl.DataFrame:
+    """Rows under the columns of a layout, in its order; what a view does not have is null."""
+    missing = [pl.lit(None).alias(name) for name in layout.schema.names if name not in frame.columns]
+    return frame.with_columns(missing).select(layout.schema.names)
+
+
+def _sizes(batch: Batch, days: Sequence[str]) -> dict[str, int]:
+    sizes = dict.fromkeys(sorted(days), 0)
+    for taken in batch.taken:
+        for day, rows in taken.days.items():
+            sizes[day] = sizes.get(day, 0) + rows
+    for table in (batch.layout.name, batch.repeats.name):
+        if batch.walk.lake.exists(batch.walk.model, table):
+            stored = batch.walk.lake.partitions(batch.walk.model, table, where={"day": days})
+            for (day,), rows in stored.items():
+                sizes[day] += rows
+    return sizes
+
+
+def _groups(sizes: dict[str, int]) -> Iterator[list[str]]:
+    group: list[str] = []
+    rows = 0
+    for day, size in sizes.items():
+        if group and rows + size > LARGE:
+            yield group
+            group, rows = [], 0
+        group.append(day)
+        rows += size
+    if group:
+        yield group
+
+
+def _update(batch: Batch, days: list[str]) -> dict[str, PartitionVersion]:
+    def compute() -> pa.Table:
+        rows = pl.concat([_stored(batch, days), *batch.new(days)], how="vertical_relaxed")
+        beaten = _beaten(batch.contract, rows)
+        _keep_beside(batch, days, rows.join(beaten, on=["day", *IDENTITY]))
+        standing = rows.join(beaten, on=["day", *IDENTITY], how="anti") if beaten.height else rows
+        return _arrow(standing, batch.layout)
+
+    partitions = [(day,) for day in days]
+    lake, model = batch.walk.lake, batch.walk.model
+    written = lake.update(model, batch.layout, partitions, compute, commit=batch.commit)
+    return {day: version for (day,), version in written.items()}
+
+
+def _stored(batch: Batch, days: list[str]) -> pl.DataFrame:
+    """Rows of other deliveries that the lake has, those that stood back too, each once.
+
+    A run that ended between the two tables has left the same rows in both.
+    """
+    kept = [_read(batch, layout, days) for layout in (batch.layout, batch.repeats)]
+    both = pl.concat([frame.select(batch.layout.schema.names) for frame in kept])
+    return batch.standing(both).unique(["day", *IDENTITY], keep="first", maintain_order=True)
+
+
+def _read(batch: Batch, layout: TableLayout, days: list[str]) -> pl.DataFrame:
+    return pl.DataFrame(batch.walk.lake.read(batch.walk.model, layout, where={"day": days}))
+
+
+def _beaten(contract: Contract, rows: pl.DataFrame) -> pl.DataFrame:
+    return pl.concat([losers(prints) for prints in _prints(contract, rows)])
+
+
+def _prints(contract: Contract, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    for table in contract.tables:
+        mine = rows.filter(pl.col("view") == table.name) if "view" in rows.columns else rows
+        yield fingerprint(mine if table.primary_key else mine.clear(), table)
+
+
+def _keep_beside(batch: Batch, days: list[str], beaten: pl.DataFrame) -> None:
+    """Write rows that stand back before the table that they leave: a row is in one of the two at any time."""
+    lake, model = batch.walk.lake, batch.walk.model
+    if beaten.is_empty() and not lake.exists(model, batch.repeats.name):
+        return
+    rows = _arrow(beaten, batch.repeats)
+    lake.replace(model, batch.repeats, [(day,) for day in days], rows, commit=batch.commit)
+
+
+def _arrow(frame: pl.DataFrame, layout: TableLayout) -> pa.Table:
+    return frame.select(layout.schema.names).to_arrow().cast(layout.schema)
+
+
+def _stream(batch: Batch, day: str) -> PartitionVersion:
+    def compute() -> Iterator[pa.Table]:
+        beaten = _beaten_of_stream(batch, day)
+        if beaten.height or batch.walk.lake.exists(batch.walk.model, batch.repeats.name):
+            aside = [frame.join(beaten, on=["day", *IDENTITY]) for frame in _rows_of(batch, day)]
+            _keep_beside(batch, [day], pl.concat(aside))
+        for frame in _recut(_rows_of(batch, day)):
+            left = frame.join(beaten, on=["day", *IDENTITY], how="anti") if beaten.height else frame
+            yield _arrow(left, batch.layout)
+
+    return batch.walk.lake.stream(batch.walk.model, batch.layout, (day,), compute, commit=batch.commit)
+
+
+def _beaten_of_stream(batch: Batch, day: str) -> pl.DataFrame:
+    """Find repeats by the hashes of keys first: only keys that come twice need more than eight bytes a row."""
+    hashes = [
+        prints.get_column("key_a").to_numpy()
+        for frame in _rows_of(batch, day)
+        for prints in _prints(batch.contract, frame)
+    ]
+    ordered = np.sort(np.concatenate(hashes))
+    twice = pl.Series(np.unique(ordered[1:][ordered[1:] == ordered[:-1]]), dtype=pl.UInt64)
+    found: list[list[pl.DataFrame]] = [[] for _ in batch.contract.tables]
+    for frame in _rows_of(batch, day) if len(twice) else ():
+        for place, prints in enumerate(_prints(batch.contract, frame)):
+            found[place].append(prints.filter(pl.col("key_a").is_in(twice.implode())))
+    several = [losers(pl.concat(prints)) for prints in found if prints]
+    return pl.concat(several) if several else _beaten(batch.contract, _stored(batch, []))
+
+
+def _rows_of(batch: Batch, day: str) -> Iterator[pl.DataFrame]:
+    """All rows of a day by delivery and in their order, stored ones and new ones."""
+    new: dict[tuple[str, str], list[Taken]] = {}
+    for taken in batch.taken:
+        if day in taken.days:
+            new.setdefault((taken.slot.day.isoformat(), taken.name), []).append(taken)
+    stored = set(_deliveries(batch, day))
+    for delivery in sorted(stored | set(new)):
+        if delivery in new:
+            for taken in new[delivery]:
+                for frame in taken.good.frames():
+                    yield conformed(frame.filter(pl.col("day") == day), batch.layout)
+        else:
+            yield from _stored_of(batch, day, *delivery)
+
+
+def _deliveries(batch: Batch, day: str) -> Iterator[tuple[str, str]]:
+    lake, model = batch.walk.lake, batch.walk.model
+    for layout in (batch.layout, batch.repeats):
+        if lake.exists(model, layout.name):
+            dataset = lake.dataset(model, layout, where={"day": day})
+            for part in dataset.to_batches(columns=list(IDENTITY[:2])):
+                yield from batch.standing(pl.DataFrame(part).unique()).iter_rows()
+
+
+def _stored_of(batch: Batch, day: str, delivered_on: str, delivery: str) -> Iterator[pl.DataFrame]:
+    lake, model = batch.walk.lake, batch.walk.model
+    wanted = (ds.field(IDENTITY[0]) == delivered_on) & (ds.field(IDENTITY[1]) == delivery)
+    frames = []
+    for layout in (batch.layout, batch.repeats):
+        if lake.exists(model, layout.name):
+            dataset = lake.dataset(model, layout, where={"day": day})
+            rows = dataset.to_table(filter=wanted, columns=batch.layout.schema.names)
+            frames.append(pl.DataFrame(rows))
+    whole = pl.concat(frames).unique(list(IDENTITY)).sort(IDENTITY[2])
+    yield from whole.iter_slices(BLOCK)
+
+
+def _recut(frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """Cut rows by delivery and block of row numbers, wherever their frames were cut."""
+    waiting: list[pl.DataFrame] = []
+    last: tuple[object, ...] | None = None
+    for frame in frames:
+        block = pl.struct(*IDENTITY[:2], pl.col(IDENTITY[2]) // BLOCK).alias("block")
+        for part in frame.with_columns(block).partition_by("block", maintain_order=True):
+            mark = tuple(part.item(0, "block").values())
+            if waiting and mark != last:
+                yield pl.concat(waiting)
+                waiting = []
+            waiting.append(part.drop("block"))
+            last = mark
+    if waiting:
+        yield pl.concat(waiting)

@@ -1,0 +1,71 @@
+"""Frames that wait between being checked and being published, in memory or, past a budget, in files.
+
+What is in them is not known here.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+BUDGET = 192 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class Room:
+    """Where frames wait.
+
+    Attributes
+    ----------
+    folder
+        For frames that no longer fit into the budget; its owner removes it.
+    budget
+        Bytes of frames kept in memory.
+    used, files
+        Bytes in memory and files written so far.
+    """
+
+    folder: Path
+    budget: int = BUDGET
+    used: int = 0
+    files: int = 0
+
+    def keep(self, frame: pl.DataFrame) -> "pl.DataFrame | Path":
+        """Take a frame, or write it to a file and take that."""
+        size = int(frame.estimated_size())
+        if self.used + size <= self.budget:
+            self.used += size
+            return frame
+        path = self.folder / f"frame-{self.files:06d}.arrow"
+        self.files += 1
+        frame.write_ipc(path, compression="uncompressed")
+        return path
+
+
+@dataclass(slots=True)
+class Spool:
+    """Frames of one kind in their order.
+
+    Attributes
+    ----------
+    room
+        Where they wait.
+    rows
+        How many rows they have together.
+    """
+
+    room: Room
+    rows: int = 0
+    _kept: list[pl.DataFrame | Path] = field(default_factory=list)
+
+    def append(self, frame: pl.DataFrame) -> None:
+        """Add a frame; one without rows is not kept."""
+        if frame.height:
+            self._kept.append(self.room.keep(frame))
+            self.rows += frame.height
+
+    def frames(self) -> Iterator[pl.DataFrame]:
+        """The frames, one in memory at a time where they lie in files."""
+        for kept in self._kept:
+            yield pl.read_ipc(kept, memory_map=False) if isinstance(kept, Path) else kept

@@ -1,0 +1,149 @@
+"""The ingest step: read the slots of some days, publish the event days they touch.
+
+Nothing is dropped: a row that breaks a rule goes to quarantine with its reasons, a row that says again what
+another said stands back beside its table, a delivery that cannot be used is refused with a reason.
+"""
+
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+
+from mlobs_pipelines.contracts.odcs import Contract, Dataset
+from mlobs_pipelines.sources.deliveries import Delivery, Place, Slot
+from mlobs_pipelines.sources.registry import SOURCES
+from mlobs_pipelines.steps.ingest.evidence import (
+    REFUSED,
+    earlier,
+    records,
+    write_aliases,
+    write_left_out,
+    write_quarantine,
+    write_records,
+)
+from mlobs_pipelines.steps.ingest.intake import Taken, take
+from mlobs_pipelines.steps.ingest.judging import judge
+from mlobs_pipelines.steps.ingest.publication import LARGE, Batch, publish
+from mlobs_pipelines.steps.ingest.spool import Room
+from mlobs_pipelines.steps.layouts import features_layout, labels_layout, predictions_layout
+from mlobs_pipelines.steps.walk import Evidence, Outcome, Outcomes, Walk, chunks
+from mlobs_pipelines.store.lake import PartitionVersion
+
+LAYOUTS = {"predictions": predictions_layout, "features": features_layout, "labels": labels_layout}
+
+
+def ingest(walk: Walk, dataset: Dataset, days: Sequence[date]) -> Outcomes:
+    """Ingest a dataset's deliveries of some days.
+
+    Parameters
+    ----------
+    days
+        Days of delivery. Rows land in their event day, whichever that is.
+
+    Returns
+    -------
+    dict of date to Outcome
+        For the given days, also those without a delivery, and for every other day whose rows changed.
+    """
+    contract = walk.spec.contract(dataset)
+    outcomes: Outcomes = {}
+    for chunk in chunks(f"ingest {dataset}", days):
+        walk.duck.spill.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="ingest-", dir=walk.duck.spill) as folder:
+            for some, taken in _read(walk, contract, chunk, Room(Path(folder))):
+                for day, outcome in _publish(walk, contract, some, taken).items():
+                    if day not in outcomes or day in some:
+                        outcomes[day] = outcome
+    return outcomes
+
+
+def _read(
+    walk: Walk, contract: Contract, days: Sequence[date], room: Room
+) -> Iterator[tuple[list[date], list[Taken]]]:
+    """Yield days with their deliveries, as many at once as are published together."""
+    some: list[date] = []
+    taken: list[Taken] = []
+    for day in days:
+        some.append(day)
+        for slot, delivery in deliveries(walk, contract, day):
+            taken.append(take(walk, contract, slot, delivery, room))
+        if sum(one.rows_in for one in taken) > LARGE:
+            yield some, taken
+            some, taken = [], []
+    if some:
+        yield some, taken
+
+
+def deliveries(walk: Walk, contract: Contract, day: date) -> Iterator[tuple[Slot, Delivery]]:
+    """Yield the deliveries of each table of a contract on one day."""
+    server = contract.server
+    place = Place(
+        kind=server.type,
+        format=server.format,
+        location=server.location.replace("{landing}", str(walk.landing)),
+        options=server.options,
+        access=walk.access.get(server.name, {}),
+    )
+    for table in contract.tables:
+        known = [*table.names, *(name for older in contract.older for name in _names(older.tables, table.name))]
+        slot = Slot(table.name, day, tuple(dict.fromkeys(known)))
+        for delivery in SOURCES[place.kind](place, slot):
+            yield slot, delivery
+
+
+def _names(tables: Iterable[object], name: str) -> tuple[str, ...]:
+    return next((table.names for table in tables if table.name == name), ())  # type: ignore[attr-defined]
+
+
+def _publish(walk: Walk, contract: Contract, days: list[date], taken: list[Taken]) -> Outcomes:
+    commit = {
+        **walk.commit,
+        "contract_version": contract.version,
+        "contract_hash": contract.hash,
+        "hmac_key_id": walk.keys.current.key_id,
+    }
+    read = [one for one in taken if not one.refused]
+    batch = Batch(walk, contract, LAYOUTS[contract.dataset](walk.spec), read, commit)
+    before = earlier(walk, contract, days)
+    found = records(batch, taken, before)
+    touched = _touched(days, found, before)
+    if set(touched) - {day.isoformat() for day in days}:
+        # Said before it is done: a run that ends in between leaves a word of which days it reached.
+        write_records(batch, days, _reaching(found, before))
+    write_aliases(batch, read)
+    write_left_out(batch, days, read)
+    versions = publish(batch, touched)
+    write_quarantine(batch, days, taken, found)
+    found = write_records(batch, days, found)
+    judge(batch, touched)
+    return {date.fromisoformat(day): _outcome(day, found, version) for day, version in versions.items()}
+
+
+def _touched(days: Sequence[date], found: pl.DataFrame, before: pl.DataFrame) -> list[str]:
+    reached = pl.concat([found, before]).get_column("event_days").explode().drop_nulls()
+    return sorted({day.isoformat() for day in days} | set(reached))
+
+
+def _reaching(found: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
+    """Records that name the days their deliveries reach now and those they reached before."""
+    was = before.select("day", "delivery", "sha256", was="event_days").unique(["day", "delivery", "sha256"])
+    joined = found.join(was, on=["day", "delivery"], how="left", maintain_order="left")
+    both = pl.concat_list("event_days", pl.col("was").fill_null([])).list.unique().list.sort()
+    named = joined.with_columns(event_days=both).select(found.columns)
+    return named.unique(["day", "delivery", "sha256"], maintain_order=True)
+
+
+def _outcome(day: str, found: pl.DataFrame, version: PartitionVersion) -> Outcome:
+    mine = found.filter(pl.col("day") == day)
+    counts = {name: int(mine.get_column(name).sum()) for name in ("rows_in", "quarantined", "repeated", "refused")}
+    states = dict(mine.group_by("state").len().sort("state").iter_rows())
+    facts: dict[str, Evidence] = {f"deliveries_{state}": count for state, count in states.items()}
+    facts |= {name: counts[name] for name in ("repeated", "refused") if counts[name]}
+    elsewhere = sorted(set(mine.get_column("event_days").explode().drop_nulls()) - {day})
+    if elsewhere:
+        facts["rows_of_other_days"] = f"{len(elsewhere)} days from {elsewhere[0]} to {elsewhere[-1]}"
+    inputs = dict(mine.filter(pl.col("state") != REFUSED).select("delivery", "sha256").iter_rows())
+    reasons = [f"{name}: {reason}" for name, reason in mine.select("delivery", "reason").iter_rows() if reason]
+    return Outcome(counts["rows_in"], version.rows, counts["quarantined"], version, inputs, facts, "; ".join(reasons))
