@@ -4,15 +4,22 @@ What a model is watched for is not a setting; that is declared under `data_contr
 """
 
 import hashlib
+import logging
 import os
 import secrets
+import stat
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SHORTEST_KEY = 16
+_log = logging.getLogger("mlobs.settings")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,38 @@ class HashKey:
         return f"HashKey(key_id={self.key_id!r})"
 
 
+@dataclass(frozen=True, slots=True)
+class HashKeys:
+    """The key in use and, while it is being replaced, the one before it.
+
+    Attributes
+    ----------
+    current
+        What identifiers are hashed with.
+    previous
+        The key before; None where none was declared.
+    overlap_until
+        Last day of deliveries whose identifiers are hashed with both, so that joins find what the previous
+        key hashed; None where no previous key was declared.
+    """
+
+    current: HashKey
+    previous: HashKey | None = None
+    overlap_until: date | None = None
+
+    def rotating(self, day: date) -> bool:
+        """Whether the identifiers of a day's deliveries are hashed with both keys."""
+        return self.previous is not None and self.overlap_until is not None and day <= self.overlap_until
+
+
+def _day(value: object) -> object:
+    # Told as ISO text only: pydantic would take a number for seconds since 1970.
+    try:
+        return date.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError("not a day; write it as 2026-03-31") from None
+
+
 class Settings(BaseSettings):
     """Settings of one installation, each from an environment variable ``MLOBS_<NAME>``.
 
@@ -53,6 +92,13 @@ class Settings(BaseSettings):
     hmac_key, hmac_key_file
         Key for hashing identifiers, or a file that holds it; ``<home>/hmac.key``, made at first use, if
         unset.
+    hmac_previous_key, hmac_previous_key_file
+        The key before this one, while joins must still find what it hashed.
+    hmac_overlap_until
+        Last day of deliveries that are hashed with both keys.
+    sources
+        Credentials and endpoints of the contracts' servers, as JSON: by the server's name, option and value;
+        ``url`` for a database, the options of the object store for files.
     memory
         Upper bound of the SQL engine's working memory.
     threads
@@ -70,6 +116,10 @@ class Settings(BaseSettings):
     lake_options: dict[str, str] = Field(default_factory=dict)
     hmac_key: SecretStr | None = None
     hmac_key_file: Path | None = None
+    hmac_previous_key: SecretStr | None = None
+    hmac_previous_key_file: Path | None = None
+    hmac_overlap_until: Annotated[date | None, BeforeValidator(_day)] = None
+    sources: dict[str, dict[str, SecretStr]] = Field(default_factory=dict)
     memory: str = "1GB"
     threads: int = Field(default=2, ge=1)
     postgres_url: SecretStr | None = None
@@ -85,6 +135,14 @@ class Settings(BaseSettings):
         return self.lake or str(self.home / "lake")
 
     @property
+    def source_access(self) -> dict[str, dict[str, str]]:
+        """What `sources` says, in the clear."""
+        return {
+            name: {option: value.get_secret_value() for option, value in options.items()}
+            for name, options in self.sources.items()
+        }
+
+    @property
     def spill(self) -> Path:
         """Folder for data that exceeds the engine's memory."""
         return self.home / "spill"
@@ -95,28 +153,85 @@ class Settings(BaseSettings):
         return Path(os.environ.get("DAGSTER_HOME") or self.home / "dagster").absolute()  # noqa: TID251 - here
 
 
+def hash_keys(settings: Settings) -> HashKeys:
+    """Read the key for hashing identifiers and, during a rotation, the one before it.
+
+    Raises
+    ------
+    ValueError
+        If a key is shorter than 16 bytes or given in two ways, if the previous key is the present one, if
+        only one of previous key and end of overlap is given, or if anybody may write a key's file.
+    FileNotFoundError
+        If a key's file is named and missing.
+    """
+    current = hash_key(settings)
+    previous = _given("MLOBS_HMAC_PREVIOUS_KEY", settings.hmac_previous_key, settings.hmac_previous_key_file)
+    if previous is None and settings.hmac_overlap_until is None:
+        return HashKeys(current)
+    if previous is None:
+        raise ValueError(
+            "MLOBS_HMAC_OVERLAP_UNTIL is set without a previous key: set MLOBS_HMAC_PREVIOUS_KEY or "
+            "MLOBS_HMAC_PREVIOUS_KEY_FILE, or unset it"
+        )
+    if settings.hmac_overlap_until is None:
+        raise ValueError(
+            "a previous key is set without an end: set MLOBS_HMAC_OVERLAP_UNTIL to the last day that is "
+            "hashed with both keys, as in 2026-03-31"
+        )
+    if previous.key_id == current.key_id:
+        raise ValueError(
+            "the previous key for hashing identifiers is the present one: set MLOBS_HMAC_KEY (or its file) "
+            "to the new key and MLOBS_HMAC_PREVIOUS_KEY (or its file) to the old one"
+        )
+    return HashKeys(current, previous, settings.hmac_overlap_until)
+
+
 def hash_key(settings: Settings) -> HashKey:
     """Read the key for hashing identifiers, making one at the first use of a fresh installation.
 
     Raises
     ------
     ValueError
-        If the key is shorter than 16 bytes.
+        If the key is shorter than 16 bytes or given in two ways, or if anybody may write its file.
+    FileNotFoundError
+        If its file is named and missing: a new key in its place would hash everybody to a stranger.
     """
-    if settings.hmac_key is not None:
-        secret = settings.hmac_key.get_secret_value().encode()
-    else:
-        secret = _key_in(settings.hmac_key_file or settings.home / "hmac.key")
-    if len(secret) < 16:
+    given = _given("MLOBS_HMAC_KEY", settings.hmac_key, settings.hmac_key_file)
+    if given is not None:
+        return given
+    path = settings.home / "hmac.key"
+    if not path.exists():
+        _make_key(path)
+    return _named(_key_in(path), "MLOBS_HMAC_KEY")
+
+
+def _given(variable: str, value: SecretStr | None, file: Path | None) -> HashKey | None:
+    if value is not None and file is not None:
+        raise ValueError(f"both {variable} and {variable}_FILE are set: unset one of them")
+    if value is not None:
+        return _named(value.get_secret_value().strip().encode(), variable)
+    if file is None:
+        return None
+    if not file.is_file():
+        raise FileNotFoundError(f"{variable}_FILE names {file}, which is no file: write the key there")
+    return _named(_key_in(file), variable)
+
+
+def _named(secret: bytes, variable: str) -> HashKey:
+    if len(secret) < SHORTEST_KEY:
         raise ValueError(
-            "the key for hashing identifiers is shorter than 16 bytes: set a longer MLOBS_HMAC_KEY"
+            f"the key for hashing identifiers is shorter than {SHORTEST_KEY} bytes: set a longer {variable}"
         )
     return HashKey(secret, hashlib.sha256(secret).hexdigest()[:8])
 
 
 def _key_in(path: Path) -> bytes:
-    if not path.exists():
-        _make_key(path)
+    # Secrets that an orchestrator mounts are readable by all users of their container: told, not refused.
+    mode = path.stat().st_mode
+    if mode & stat.S_IWOTH:
+        raise ValueError(f"every user of this machine may write the key in {path}: chmod 600 it")
+    if mode & stat.S_IROTH:
+        _log.warning("every user of this machine may read the key in %s: chmod 600 it", path)
     return path.read_bytes().strip()
 
 

@@ -1,15 +1,18 @@
 """Settings: where things are kept, and the key that never shows."""
 
 import hashlib
+import logging
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 
 import pytest
 
-from mlobs_pipelines.settings import Settings, hash_key
+from mlobs_pipelines.settings import HashKeys, Settings, hash_key, hash_keys
 
 SECRET = "correct horse battery staple"  # noqa: S105 - searched for, guards nothing
+OLDER = "an older key of thirty bytes.."
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +70,83 @@ def test_a_key_file_is_read_without_its_line_end(tmp_path):
     file.write_text("short\n")
     with pytest.raises(ValueError, match="shorter than 16 bytes"):
         hash_key(Settings(hmac_key_file=file))
+
+
+def test_a_named_key_file_that_is_missing_is_not_made(tmp_path):
+    """A mistyped path must not hash everybody anew; the message names variable and file."""
+    with pytest.raises(FileNotFoundError, match=r"MLOBS_HMAC_KEY_FILE names .*typo.*: write the key there"):
+        hash_key(Settings(hmac_key_file=tmp_path / "typo"))
+    assert not (tmp_path / "typo").exists()
+
+
+def test_a_key_is_the_same_from_a_variable_and_from_a_file(tmp_path):
+    """White space around it counts in neither."""
+    (tmp_path / "key").write_text(f" {SECRET}\n")
+    named = hash_key(Settings(hmac_key_file=tmp_path / "key"))
+    assert named == hash_key(Settings(hmac_key=f"{SECRET} "))
+
+
+def test_a_key_that_anybody_may_write_is_refused_and_one_they_may_read_is_told(tmp_path, caplog):
+    """Mounted secrets are often readable; a key that others can replace is none. Neither says the key."""
+    file = tmp_path / "key"
+    file.write_text(SECRET)
+    file.chmod(0o644)
+    with caplog.at_level(logging.WARNING):
+        assert hash_key(Settings(hmac_key_file=file)).secret == SECRET.encode()
+    assert "may read the key in" in caplog.text
+    assert SECRET not in caplog.text
+    caplog.clear()
+    file.chmod(0o600)
+    hash_key(Settings(hmac_key_file=file))
+    assert caplog.text == ""
+    file.chmod(0o606)
+    with pytest.raises(ValueError, match=r"may write the key in .*: chmod 600 it") as caught:
+        hash_key(Settings(hmac_key_file=file))
+    assert SECRET not in str(caught.value)
+
+
+def test_a_rotation_has_two_keys_until_its_last_day(monkeypatch, tmp_path):
+    """During the overlap identifiers are hashed with both keys, on its last day too, and with one after."""
+    (tmp_path / "old").write_text(OLDER)
+    monkeypatch.setenv("MLOBS_HMAC_KEY", SECRET)
+    alone = hash_keys(Settings())
+    assert alone == HashKeys(hash_key(Settings()))
+    assert not alone.rotating(date(2026, 3, 31))
+    monkeypatch.setenv("MLOBS_HMAC_PREVIOUS_KEY_FILE", str(tmp_path / "old"))
+    monkeypatch.setenv("MLOBS_HMAC_OVERLAP_UNTIL", "2026-03-31")
+    keys = hash_keys(Settings())
+    assert keys.current == alone.current
+    assert keys.previous is not None
+    assert keys.previous.secret == OLDER.encode()
+    assert (keys.rotating(date(2026, 3, 31)), keys.rotating(date(2026, 4, 1))) == (True, False)
+    assert not [text for text in (repr(keys), str(keys), repr(Settings())) if SECRET in text or OLDER in text]
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"previous_key": OLDER}, "set MLOBS_HMAC_OVERLAP_UNTIL to the last day"),
+        ({"overlap_until": "2026-03-31"}, "without a previous key: set MLOBS_HMAC_PREVIOUS_KEY"),
+        ({"previous_key": SECRET, "overlap_until": "2026-03-31"}, "is the present one: set MLOBS_HMAC_KEY"),
+        ({"previous_key": "short", "overlap_until": "2026-03-31"}, "set a longer MLOBS_HMAC_PREVIOUS_KEY"),
+        (
+            {"previous_key": OLDER, "previous_key_file": "f"},
+            "both MLOBS_HMAC_PREVIOUS_KEY and .*_FILE are set",
+        ),
+        ({"key_file": "f"}, "both MLOBS_HMAC_KEY and MLOBS_HMAC_KEY_FILE are set: unset one"),
+        ({"previous_key_file": "f"}, "MLOBS_HMAC_PREVIOUS_KEY_FILE names f, which is no file"),
+        ({"overlap_until": "31.3.2026"}, "not a day; write it as 2026-03-31"),
+        ({"overlap_until": "1774915200"}, "not a day; write it as 2026-03-31"),
+    ],
+)
+def test_a_rotation_that_is_half_declared_is_refused_without_the_keys(monkeypatch, given, says):
+    """Each mistake says which variable to set, and no message quotes a key."""
+    monkeypatch.setenv("MLOBS_HMAC_KEY", SECRET)
+    for name, value in given.items():
+        monkeypatch.setenv(f"MLOBS_HMAC_{name.upper()}", value)
+    with pytest.raises((ValueError, FileNotFoundError), match=says) as caught:
+        hash_keys(Settings())
+    assert not [secret for secret in (SECRET, OLDER) if secret in str(caught.value)]
 
 
 def test_places_follow_home_unless_said_otherwise(tmp_path, monkeypatch):

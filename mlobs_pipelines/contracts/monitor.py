@@ -18,6 +18,9 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
     StringConstraints,
     model_validator,
 )
@@ -85,6 +88,8 @@ VersionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 Share = Annotated[Number, Field(gt=0, lt=1)]
+Rate = Annotated[Number, Field(gt=0, le=1)]
+Category = StrictStr | StrictInt | StrictBool
 Day = Annotated[date, BeforeValidator(_day)]
 Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
 Owner = Annotated[str, AfterValidator(_owner)]
@@ -229,6 +234,50 @@ class Objective(Section):
         return self
 
 
+class Kept(Section):
+    """Predictions that sampling never leaves out.
+
+    Attributes
+    ----------
+    status
+        Values of `status`, such as those of errors.
+    labelled
+        Whether those whose label is there when they are ingested are kept.
+    segments
+        By column, the values that are too rare to be sampled.
+    """
+
+    status: Annotated[tuple[Text, ...], AfterValidator(_distinct)] = ()
+    labelled: bool = False
+    segments: dict[ColumnName, Annotated[tuple[Category, ...], Field(min_length=1)]] = {}
+
+
+class Sampling(Section):
+    """Which share of the predictions is ingested, chosen by a hash of the correlation id.
+
+    Attributes
+    ----------
+    rate
+        Probability with which a prediction is kept.
+    keep
+        What is kept whatever the rate.
+    rates
+        By column and value, another rate; where several hold for a row, the highest.
+    seed
+        Part of the hash: another seed is another sample.
+    """
+
+    rate: Rate
+    keep: Kept = Kept()
+    rates: dict[ColumnName, Annotated[dict[Category, Rate], Field(min_length=1)]] = {}
+    seed: str = ""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns whose values decide on the rate of a row."""
+        return tuple(dict.fromkeys([*self.keep.segments, *self.rates]))
+
+
 class Schedule(Section):
     """When the model's day is processed and for how long windows are scored again.
 
@@ -278,6 +327,8 @@ class Monitor(Section):
         What is held against the metrics.
     schedule
         When it runs.
+    sampling
+        Which share of the predictions is ingested; None for all.
     """
 
     model: Name
@@ -298,6 +349,17 @@ class Monitor(Section):
     windows: Annotated[tuple[Window, ...], Field(min_length=1), AfterValidator(_distinct)]
     objectives: tuple[Objective, ...] = ()
     schedule: Schedule
+    sampling: Sampling | None = None
+
+    @model_validator(mode="after")
+    def _sampled_by_what_is_known(self) -> Self:
+        known = (*self.segments, *self.feature_names)
+        for name in self.sampling.columns if self.sampling else ():
+            if name not in known:
+                raise ValueError(
+                    f"sampling names {name!r}, no segment and no feature; {suggestion(name, known)}"
+                )
+        return self
 
     @model_validator(mode="after")
     def _rescored_until_mature(self) -> Self:

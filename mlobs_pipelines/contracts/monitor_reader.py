@@ -10,9 +10,11 @@ from mlobs_pipelines.contracts.documents import Document
 from mlobs_pipelines.contracts.monitor import (
     Feature,
     FeatureView,
+    Kept,
     Labels,
     Monitor,
     Objective,
+    Sampling,
     Schedule,
     Section,
     Version,
@@ -26,6 +28,7 @@ _SECTIONS: Mapping[str, type[Section]] = {
     "versions": Version,
     "objectives": Objective,
     "schedule": Schedule,
+    "sampling": Sampling,
 }
 _SAID = {
     "string_type": ("not text", "write it in quotes"),
@@ -96,4 +99,6 @@ def _words(path: KeyPath, found: dict[str, Any]) -> tuple[str, str]:
 
 
 def _section(path: KeyPath) -> type[Section]:
+    if path[:2] == ("sampling", "keep") and len(path) > 2:
+        return Kept
     return _SECTIONS[str(path[0])] if len(path) > 1 else Monitor
