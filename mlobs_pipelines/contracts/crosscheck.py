@@ -6,9 +6,10 @@ What one document may say on its own is `monitor` and `odcs_checks`.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mlobs_pipelines.contracts.crosscheck_privacy import privacy_problems
 from mlobs_pipelines.contracts.documents import Document
 from mlobs_pipelines.contracts.monitor import Feature, FeatureView, Monitor
-from mlobs_pipelines.contracts.odcs import Column, Contract, Dataset, Kind, Table
+from mlobs_pipelines.contracts.odcs import Column, Contract, Dataset, Kind, Privacy, Table
 from mlobs_pipelines.contracts.problems import KeyPath, Problem, listed, suggestion
 
 ROLES = ("champion", "shadow", "canary")
@@ -38,10 +39,15 @@ _FITS = {
     "numeric": (Kind.NUMBER, Kind.INTEGER),
     "categorical": (Kind.STRING, Kind.INTEGER, Kind.BOOLEAN),
 }
+_UNSEEN = {
+    Privacy.HASH: "its distribution is one of hashes",
+    Privacy.DROP: "its values are not stored",
+}
+_ORIGIN = ("day", "delivered_on", "delivery", "delivery_row", "reason")
 RESERVED: dict[Dataset, tuple[str, ...]] = {
-    "predictions": ("day", "decision"),
-    "features": ("day", "view"),
-    "labels": ("day",),
+    "predictions": (*_ORIGIN, "decision", "sample_weight"),
+    "features": (*_ORIGIN, "view"),
+    "labels": _ORIGIN,
 }
 
 
@@ -78,6 +84,7 @@ def cross_problems(read: Read) -> list[Problem]:
     if read.monitor is not None:
         for check in (_features, _feature_views, _columns, _objectives, _words):
             problems += check(read, read.monitor, read.documents["monitor"])
+    problems += privacy_problems(read.contracts, read.documents, read.monitor)
     return problems
 
 
@@ -136,8 +143,8 @@ def _served(table: Table | None, feature: Feature, document: Document, path: Key
     if column.kind not in _FITS[feature.kind]:
         said = f"{feature.name} is {feature.kind} here and {column.kind} in the contract"
         yield document.problem((*path, "kind"), said, f"{feature.kind} fits {listed(_FITS[feature.kind])}")
-    if column.restricted:
-        said = f"{feature.name} is {column.classification}: its distribution is one of hashes"
+    if column.privacy in _UNSEEN:
+        said = f"{feature.name} is {column.classification}: {_UNSEEN[column.privacy]}"
         yield document.problem((*path, "name"), said, "take it out of features")
 
 
@@ -166,9 +173,11 @@ def _same(column: Column, served: Column | None, document: Document, path: KeyPa
     if column.kind is not served.kind:
         said = f"{column.name} is {column.kind} in the feature view and {served.kind} in the predictions"
         yield document.problem(path, said, "declare one type in both contracts")
-    if column.restricted != served.restricted:
-        said = f"{column.name} is hashed on one side only, so that the two can never be matched"
-        yield document.problem(path, said, "give it one classification in both contracts")
+    if (column.privacy, column.bucket) != (served.privacy, served.bucket):
+        once = Privacy.HASH in (column.privacy, served.privacy)
+        how = "hashed on one side only" if once else f"stored as {column.privacy} and {served.privacy}"
+        said = f"{column.name} is {how}, so that the two can never be matched"
+        yield document.problem(path, said, "give it one classification and privacy in both contracts")
 
 
 def _feature_views(read: Read, monitor: Monitor, document: Document) -> Iterator[Problem]:

@@ -1,11 +1,13 @@
 """The way in: one folder of `data_contracts/` becomes one `ModelSpec`, or one error that names every problem.
 
-What the documents may say is decided in `monitor`, `odcs_checks` and `crosscheck`.
+Older versions of contracts lie in its folder `older/`. What the documents may say is decided in `monitor`,
+`odcs_checks`, `older` and `crosscheck`.
 """
 
 import hashlib
+import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlobs_pipelines.contracts.crosscheck import Read, cross_problems
@@ -14,8 +16,10 @@ from mlobs_pipelines.contracts.monitor import Monitor
 from mlobs_pipelines.contracts.monitor_reader import check_metrics, read_monitor
 from mlobs_pipelines.contracts.odcs import DATASETS, Contract, Dataset, Table
 from mlobs_pipelines.contracts.odcs_reader import read_contract
-from mlobs_pipelines.contracts.problems import ContractError, Problem
+from mlobs_pipelines.contracts.older import Aged, older_problems, read_older, stray_problems
+from mlobs_pipelines.contracts.problems import ContractError, Problem, listed
 
+_OLDER = re.compile(rf"({'|'.join(DATASETS)})-(.+)\.odcs\.yaml")
 _FILES: dict[str, str] = {"monitor": "monitor.yaml"} | {name: f"{name}.odcs.yaml" for name in DATASETS}
 
 
@@ -30,7 +34,7 @@ class ModelSpec:
     predictions, features, labels
         What the producers promise; `features` has one table per feature view.
     hash
-        SHA-256 (hex) over all four documents; comments and layout do not change it.
+        SHA-256 (hex) over all documents; comments and layout do not change it.
     """
 
     monitor: Monitor
@@ -126,7 +130,7 @@ def _read(folder: Path, metrics: Collection[str] | None) -> tuple[Read, list[Pro
         if document is not None:
             documents[stem] = document
     monitor, found = _monitor(folder, documents, metrics)
-    contracts, more = _contracts(documents)
+    contracts, more = _contracts(folder, documents)
     read = Read(monitor, contracts, documents)
     return read, sorted({*problems, *found, *more, *cross_problems(read)})
 
@@ -136,9 +140,16 @@ def _strangers(folder: Path) -> list[Problem]:
     if not folder.is_dir():
         return [Problem(str(folder), 0, "", "no such folder", "name a folder of data_contracts")]
     known = sorted(_FILES.values())
-    files = [file for file in folder.iterdir() if file.suffix in (".yaml", ".yml") and file.name not in known]
+    files = [file for file in _yaml(folder) if file.name not in known]
+    old = [file for file in _yaml(folder / "older") if not _OLDER.fullmatch(file.name)]
     said, valid = "nothing reads this document", f"valid names: {', '.join(known)}"
-    return [Problem(str(file), 0, "", said, valid) for file in files]
+    found = [Problem(str(file), 0, "", said, valid) for file in files]
+    named = f"name it {listed(DATASETS)}, a hyphen, its version and .odcs.yaml"
+    return found + [Problem(str(file), 0, "", said, named) for file in old]
+
+
+def _yaml(folder: Path) -> list[Path]:
+    return [file for file in sorted(folder.glob("*")) if file.suffix in (".yaml", ".yml")]
 
 
 def _monitor(
@@ -158,16 +169,56 @@ def _monitor(
     return monitor, problems
 
 
-def _contracts(documents: dict[str, Document]) -> tuple[dict[Dataset, Contract], list[Problem]]:
+def _contracts(folder: Path, documents: dict[str, Document]) -> tuple[dict[Dataset, Contract], list[Problem]]:
     contracts: dict[Dataset, Contract] = {}
     problems: list[Problem] = []
     for dataset in DATASETS:
         if dataset in documents:
-            contract, found = read_contract(documents[dataset], dataset)
+            document = documents[dataset]
+            contract, found = read_contract(document, dataset)
+            aged, more = _aged(folder, dataset, documents)
+            problems += [*found, *more, *stray_problems(document)]
+            if contract is not None:
+                wrong = list(older_problems(Aged(document, contract), aged))
+                problems += wrong
+                contracts[dataset] = contract if wrong or more else _with_older(contract, aged)
+    return contracts, problems
+
+
+def _with_older(contract: Contract, aged: list[Aged]) -> Contract:
+    """Return the contract with its older versions, which are part of what it says."""
+    if not aged:
+        return contract
+    lines = [contract.hash, *sorted(one.contract.hash for one in aged)]
+    combined = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return replace(contract, older=read_older(aged), hash=combined)
+
+
+def _aged(folder: Path, dataset: Dataset, documents: dict[str, Document]) -> tuple[list[Aged], list[Problem]]:
+    """Return the older documents of a dataset, and add them to the documents that were read."""
+    aged: list[Aged] = []
+    problems: list[Problem] = []
+    for file in _yaml(folder / "older"):
+        name = _OLDER.fullmatch(file.name)
+        if name is None or name[1] != dataset:
+            continue
+        document, found = read_document(file)
+        problems += found
+        if document is not None:
+            documents[f"older/{file.name}"] = document
+            contract, found = read_contract(document, dataset)
             problems += found
             if contract is not None:
-                contracts[dataset] = contract
-    return contracts, problems
+                aged.append(Aged(document, contract))
+                problems += _misnamed(document, contract.version, name[2])
+    return aged, problems
+
+
+def _misnamed(document: Document, version: str, named: str) -> list[Problem]:
+    if version == named:
+        return []
+    said = f"the version is {version} and the file is named {named}"
+    return [document.problem(("version",), said, "give both one version")]
 
 
 def _hash(documents: dict[str, Document]) -> str:

@@ -63,7 +63,6 @@ _PROPERTIES = frozenset(
     {"encoding", *DELIMITED, "region", "watermarkColumn", "watermarkType", "query", "table", "mapping"}
     | {"type", "format", "storage", "features"}
 )
-_TEMPLATES = {"local": "path", "custom": "location"}
 _SECRET = re.compile(
     r"(?i)user(name)?|.*(passw|pwd|secret|token|credential|(api|access|private|account)_?key|sas)"
 )
@@ -118,7 +117,7 @@ def _filed(server: Mapping[str, Any]) -> bool:
 
 def _location(server: Mapping[str, Any], said: Mapping[str, Any]) -> str:
     if _filed(server):
-        return str(server.get("location") or server.get("path"))
+        return str(server["path"] if "path" in server else server["location"])
     parts = (server.get("catalog"), server.get("schema"), "{table}")
     return str(said.get("table") or ".".join(str(part) for part in parts if part))
 
@@ -173,7 +172,7 @@ def _file_place(
         said = "unknown format" if form else "the key is missing"
         yield document.problem((*path, "format"), said, suggestion(form, FORMATS))
         return
-    key = "path" if "path" in server else _TEMPLATES.get(kind, "location")
+    key = "path" if kind == "local" or (kind == "custom" and "location" not in server) else "location"
     if not isinstance(server.get(key), str):
         yield document.problem((*path, key), "the key is missing", "write where the files lie")
         return
