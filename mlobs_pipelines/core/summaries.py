@@ -1,33 +1,67 @@
 """Mergeable statistics as values: what a metric function receives.
 
 Each class holds additive counts and sums with any number of leading axes (days, windows); `total` adds over
-the first of them, which is what merging means here. Nothing in this module reads rows or knows a window.
+the first of them, which is what merging means here. Where rows have weights, the fields are weighted, and the
+same sums by rows seen and by squared weights go along. Nothing in this module reads rows or knows a window.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import ClassVar, Self
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar, Self, TypeVar
 
-from mlobs_pipelines.core.vocabulary import Flags, Floats, Ints
+from mlobs_pipelines.core.vocabulary import Amounts, Flags, Floats, Ints
+
+S = TypeVar("S", bound="Additive")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Additive:
-    """A frozen dataclass whose array fields add up, except those named in ``FIXED``."""
+    """A dataclass whose array fields add up, except those named in ``FIXED``.
 
-    __slots__ = ()
+    Attributes
+    ----------
+    once, twice
+        None where every row counts for itself. Otherwise every field is a sum over rows times their weight,
+        and these hold the same sums with no weight, and with its square: what an honest row number and an
+        honest variance take.
+    """
+
     FIXED: ClassVar[tuple[str, ...]] = ()
+    once: Self | None = None
+    twice: Self | None = None
+
+    @property
+    def seen(self) -> Self:
+        """The same sums with every row counted once: how many rows were really seen."""
+        return self if self.once is None else self.once
+
+    @property
+    def squared(self) -> Self:
+        """The same sums with every row times its squared weight: the spread of the weighted sums."""
+        return self if self.twice is None else self.twice
 
     def total(self) -> Self:
         """Merge along the leading axis: the summary of all its entries together."""
         return self.select(lambda array: array.sum(axis=0))
 
-    def select(self, change: Callable[[Floats | Ints], Floats | Ints]) -> Self:
+    def select(self, change: Callable[[Amounts], Amounts]) -> Self:
         """Apply `change` to every additive array and keep the fixed ones."""
-        values = {}
-        for item in fields(self):  # type: ignore[arg-type] # every subclass is a dataclass
+        values: dict[str, Any] = {}
+        for item in fields(self):
             value = getattr(self, item.name)
-            values[item.name] = value if item.name in self.FIXED else change(value)
+            if isinstance(value, Additive):
+                values[item.name] = value.select(change)
+            else:
+                values[item.name] = value if value is None or item.name in self.FIXED else change(value)
         return type(self)(**values)
+
+
+def weighted(once: S, *layers: S) -> S:
+    """Put the sums of one set of rows together: by rows seen and, where rows have weights, by w and by w²."""
+    if not layers:
+        return once
+    total, twice = layers
+    return replace(total, once=once, twice=twice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +84,11 @@ class FeatureSummary(Additive):
         The same of the baseline, without leading axes.
     """
 
-    n: Ints
-    nulls: Ints
-    nonfinite: Ints
-    bins: Ints
-    cells: Ints
+    n: Amounts
+    nulls: Amounts
+    nonfinite: Amounts
+    bins: Amounts
+    cells: Amounts
     atom: Flags
     ordered: bool
     baseline_n: int
@@ -93,19 +127,19 @@ class ScoreSummary(Additive):
         Σ score, Σ score², and Σ score over the positives, per reliability bin.
     """
 
-    positives: Ints
-    negatives: Ints
-    unlabelled: Ints
-    tp: Ints
-    fp: Ints
-    tn: Ints
-    fn: Ints
+    positives: Amounts
+    negatives: Amounts
+    unlabelled: Amounts
+    tp: Amounts
+    fp: Amounts
+    tn: Amounts
+    fn: Amounts
     log_loss: Floats
     log_loss_sq: Floats
     squared_error: Floats
     squared_error_sq: Floats
-    bin_n: Ints
-    bin_positives: Ints
+    bin_n: Amounts
+    bin_positives: Amounts
     bin_score: Floats
     bin_score_sq: Floats
     bin_score_positives: Floats
@@ -136,14 +170,14 @@ class LabelSummary(Additive):
         Declared horizons in hours, ascending; the last one is the label horizon.
     """
 
-    predictions: Ints
-    arrived: Ints
-    pending: Ints
-    void: Ints
-    mature: Ints
-    mature_labelled: Ints
-    overdue: Ints
-    aged: Ints
+    predictions: Amounts
+    arrived: Amounts
+    pending: Amounts
+    void: Amounts
+    mature: Amounts
+    mature_labelled: Amounts
+    overdue: Amounts
+    aged: Amounts
     unit_h: float
     horizons_h: Floats
     FIXED: ClassVar[tuple[str, ...]] = ("unit_h", "horizons_h")
@@ -163,9 +197,9 @@ class OperationSummary(Additive):
         Edges of the cells in milliseconds.
     """
 
-    requests: Ints
-    errors: Ints
-    latency: Ints
+    requests: Amounts
+    errors: Amounts
+    latency: Amounts
     low_ms: Floats
     high_ms: Floats
     FIXED: ClassVar[tuple[str, ...]] = ("low_ms", "high_ms")
@@ -187,10 +221,10 @@ class SkewSummary(Additive):
         Whether the values are numbers, so that the two sums mean something.
     """
 
-    pairs: Ints
-    mismatched: Ints
-    missing: Ints
-    extra: Ints
+    pairs: Amounts
+    mismatched: Amounts
+    missing: Amounts
+    extra: Amounts
     absolute_delta: Floats
     absolute_sum: Floats
     numeric: bool = True

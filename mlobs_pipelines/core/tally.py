@@ -23,7 +23,7 @@ class Cells:
     groups, codes, counts : (m,) int64
         Every (group, code) pair that occurs, and its rows.
     sums, squares : (m,) float64 or None
-        Σx and Σx² of the weighed value per cell; None where no value was given.
+        Σx and Σx² of the value per cell; None where no value was given.
     """
 
     groups: Ints
@@ -33,7 +33,13 @@ class Cells:
     squares: Floats | None = None
 
 
-def tally(groups: Ints, codes: NDArray[np.integer], width: int, values: Floats | None = None) -> Cells:
+def tally(
+    groups: Ints,
+    codes: NDArray[np.integer],
+    width: int,
+    values: Floats | None = None,
+    squares: Floats | None = None,
+) -> Cells:
     """Count rows per (group, code).
 
     Counts are exact for any order or split of the rows; sums are added in the order of the rows.
@@ -46,6 +52,8 @@ def tally(groups: Ints, codes: NDArray[np.integer], width: int, values: Floats |
         Code of each row, 0 <= code < width.
     values : (n,) float64, optional
         Value whose Σ and Σ² are kept per cell.
+    squares : (n,) float64, optional
+        Added up in the place of the squared values.
     """
     keys = groups * width + codes
     if keys.size == 0:
@@ -54,11 +62,11 @@ def tally(groups: Ints, codes: NDArray[np.integer], width: int, values: Floats |
         return Cells(empty, empty, empty, none, none)
     cells, slots = _dense(keys) if _is_dense(keys) else _sparse(keys)
     counts = np.bincount(slots, minlength=cells.size)
-    sums = squares = None
-    if values is not None:
-        sums = np.bincount(slots, weights=values, minlength=cells.size).astype(np.float64)
-        squares = np.bincount(slots, weights=values * values, minlength=cells.size).astype(np.float64)
-    return Cells(cells // width, cells % width, counts, sums, squares)
+    if values is None:
+        return Cells(cells // width, cells % width, counts)
+    pair = values, values * values if squares is None else squares
+    sums = [np.bincount(slots, weights=some, minlength=cells.size).astype(np.float64) for some in pair]
+    return Cells(cells // width, cells % width, counts, *sums)
 
 
 def _is_dense(keys: Ints) -> bool:

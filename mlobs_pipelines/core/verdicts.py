@@ -58,6 +58,7 @@ class _Case:
 
     value: float
     n: int
+    effective: float
     nearest: float
     lower: float
     upper: float
@@ -134,7 +135,7 @@ def _beyond(values: Floats, rule: Rule) -> Flags:
 def _cases(estimate: Estimate, nearest: Floats, withheld: Words) -> list[_Case]:
     """Every window of an estimate in flat order, as plain numbers."""
     interval = (estimate.lower, estimate.upper, estimate.noise, estimate.sufficient)
-    columns = (estimate.value, estimate.n, nearest, *interval, withheld)
+    columns = (estimate.value, estimate.n, estimate.effective, nearest, *interval, withheld)
     return [_Case(*row) for row in zip(*(np.ravel(column).tolist() for column in columns), strict=True)]
 
 
@@ -161,14 +162,16 @@ class _Speaker:
         if case.n == 0:
             return "not defined: there are no rows to measure"
         takes = f"; it takes {self.need}" if self.need and not case.sufficient else ""
-        return f"not defined on {case.n:,} rows{takes}"
+        return f"not defined on {self._rows(case)}{takes}"
 
     def too_few(self, case: _Case) -> str:
-        return f"{case.n:,} rows are too few for a verdict: it takes {self.need or 'more'}"
+        return f"{self._rows(case)} are too few for a verdict: it takes {self.need or 'more'}"
 
     def too_noisy(self, case: _Case) -> str:
         noise, limit = self._pair(case.noise, self.rule.limit)
-        return f"too few rows to tell: a stable window of {case.n:,} rows may reach {noise}, beyond {limit}"
+        return (
+            f"too few rows to tell: a stable window of {self._rows(case)} may reach {noise}, beyond {limit}"
+        )
 
     def within(self, case: _Case) -> str:
         value, limit = self._pair(case.value, self.rule.limit)
@@ -186,10 +189,15 @@ class _Speaker:
 
     def _evidence(self, case: _Case) -> str:
         if math.isfinite(case.noise):
-            return f"a stable window of {case.n:,} rows stays under {self._one(case.noise)}"
+            return f"a stable window of {self._rows(case)} stays under {self._one(case.noise)}"
         if math.isfinite(case.lower) and math.isfinite(case.upper):
-            return f"95 % interval {self._one(case.lower)} to {self._one(case.upper)} on {case.n:,} rows"
-        return f"measured on {case.n:,} rows"
+            return f"95 % interval {self._one(case.lower)} to {self._one(case.upper)} on {self._rows(case)}"
+        return f"measured on {self._rows(case)}"
+
+    def _rows(self, case: _Case) -> str:
+        """The rows seen and, where weights make them say less, how many of equal weight would say as much."""
+        rows = f"{case.n:,} rows"
+        return f"{rows} (worth {case.effective:,.0f} unweighted)" if case.effective < case.n - 0.5 else rows
 
     def _one(self, value: float) -> str:
         return _digits(value, 4) + self._suffix

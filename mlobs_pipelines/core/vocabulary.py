@@ -5,6 +5,7 @@ Nothing here computes a metric, knows a frame or touches a file.
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+Amounts = NDArray[Any]  # int64 rows, or float64: how many rows they stand for
 
 
 class Verdict(StrEnum):
@@ -51,7 +53,7 @@ class Estimate:
     value
         The metric; NaN where it is not defined.
     n
-        Rows that the value rests on.
+        Rows seen that the value rests on.
     lower, upper
         Ends of the 95 % interval; NaN where the metric has none.
     bound
@@ -62,6 +64,9 @@ class Estimate:
         False where the rows are too few for a verdict (FORMULAS: minimum samples).
     need
         The minimum-sample rule in words, for a reason a person reads.
+    effective
+        How many rows of equal weight would say as much, which is what the minimum-sample rule asks for; NaN
+        where that is `n`.
     """
 
     value: Floats
@@ -72,9 +77,10 @@ class Estimate:
     noise: Floats = field(default_factory=lambda: np.array(np.nan))
     sufficient: Flags = field(default_factory=lambda: np.array(True))  # noqa: FBT003 - a numpy scalar
     need: str = ""
+    effective: Floats = field(default_factory=lambda: np.array(np.nan))
 
     def __post_init__(self) -> None:
         """Broadcast every array to the shape of the value."""
         shape = np.shape(self.value)
-        for name in ("value", "n", "lower", "upper", "bound", "noise", "sufficient"):
+        for name in ("value", "n", "lower", "upper", "bound", "noise", "sufficient", "effective"):
             object.__setattr__(self, name, np.broadcast_to(np.asarray(getattr(self, name)), shape))

@@ -78,7 +78,7 @@ def scan_log(log: pa.Table, plan: ScanPlan) -> pa.Table:
     ----------
     log
         ``day``, ``model_version``, ``role``, ``status``, ``latency_ms``, segments, served features and, where
-        they exist, recomputed ones (``pit__<feature>``).
+        they exist, recomputed ones (``pit__<feature>``) and ``sample_weight``: for how many rows each stands.
 
     Returns
     -------
@@ -95,7 +95,8 @@ def scan_labels(labelled: pa.Table, plan: ScanPlan) -> pa.Table:
     Parameters
     ----------
     labelled
-        ``day``, ``model_version``, ``role``, ``score``, ``label``, ``state``, ``lag_s``, ``age_s``, segments.
+        ``day``, ``model_version``, ``role``, ``score``, ``label``, ``state``, ``lag_s``, ``age_s``, segments
+        and, where rows were sampled, ``sample_weight``.
 
     Returns
     -------
@@ -177,7 +178,7 @@ def _skew_codes(table: pa.Table, feature: FeaturePlan, served: Floats | None) ->
 
 
 def _skew_rows(group: Grouping, name: str, skew: _Skew) -> pa.Table:
-    repeated = Grouping(np.tile(group.ids, len(skew.codes)), group.keys)
+    repeated = group.repeated(len(skew.codes))
     return coded_rows(repeated, name, "skew", np.concatenate(skew.codes), skew.values)
 
 
@@ -248,7 +249,7 @@ def _lags(scored: pa.Table, groups: Sequence[Grouping], plan: ScanPlan) -> Itera
 
 def _flag_rows(group: Grouping, part: str, flags: Sequence[Flags]) -> pa.Table:
     codes = np.concatenate([np.where(flag, code, -1) for code, flag in enumerate(flags)])
-    return coded_rows(Grouping(np.tile(group.ids, len(flags)), group.keys), "label", part, codes)
+    return coded_rows(group.repeated(len(flags)), "label", part, codes)
 
 
 def _concat(tables: list[pa.Table]) -> pa.Table:

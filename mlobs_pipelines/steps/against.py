@@ -9,21 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlobs_pipelines.core.buckets import Grid, bucket_of, cell_order
-from mlobs_pipelines.core.summaries import FeatureSummary
-from mlobs_pipelines.core.vocabulary import Flags, Ints
-from mlobs_pipelines.engine.cells import Flat
+from mlobs_pipelines.core.summaries import FeatureSummary, weighted
+from mlobs_pipelines.core.vocabulary import Amounts, Flags, Ints
 from mlobs_pipelines.steps.bins import SCORE, FeatureBaseline
-from mlobs_pipelines.steps.windows import Counts
+from mlobs_pipelines.steps.windows import Counts, Located
 
 SCORE_PARTS = ("positive", "negative", "unlabelled")
-_Located = tuple[Flat, Ints, Ints]
 
 
 @dataclass(frozen=True, slots=True)
 class _Cells:
     """Windows and baseline over the same cells, and the drift bin of each cell."""
 
-    windows: Ints
+    windows: Amounts
     baseline: Ints
     atom: Flags
     bins: Ints
@@ -35,6 +33,13 @@ def feature_summaries(
     counts: Counts, baseline: Counts, name: str, binned: FeatureBaseline
 ) -> Iterator[FeatureSummary]:
     """One feature's windows beside the baseline of each group, in the order of the groups."""
+    found = (_feature(layer, baseline, name, binned) for layer in counts.layers())
+    return (weighted(*layers) for layers in zip(*found, strict=True))
+
+
+def _feature(
+    counts: Counts, baseline: Counts, name: str, binned: FeatureBaseline
+) -> Iterator[FeatureSummary]:
     cells = (
         _numeric(counts, baseline, name, binned) if binned.grid else _named(counts, baseline, name, binned)
     )
@@ -47,6 +52,11 @@ def score_drift_summaries(
     counts: Counts, baseline: Counts, binned: FeatureBaseline
 ) -> Iterator[FeatureSummary]:
     """The score's windows, labelled or not, beside the baseline of each group."""
+    found = (_score_drift(layer, baseline, binned) for layer in counts.layers())
+    return (weighted(*layers) for layers in zip(*found, strict=True))
+
+
+def _score_drift(counts: Counts, baseline: Counts, binned: FeatureBaseline) -> Iterator[FeatureSummary]:
     parts = [[counts.flat(SCORE, part) for part in SCORE_PARTS], [baseline.flat(SCORE, "cells")]]
     codes = np.unique(np.concatenate([flat.codes for some in parts for flat, _, _ in some]))
     windows, base = (
@@ -63,13 +73,13 @@ def score_drift_summaries(
     )
 
 
-def _all_present(cells: Ints) -> Ints:
+def _all_present(cells: Amounts) -> Amounts:
     total = cells.sum(axis=-1)
     return np.stack([total, np.zeros_like(total), np.zeros_like(total)], axis=-1)
 
 
 def _by_group(
-    counts: Counts, baseline: Counts, cells: _Cells, seen: Ints, seen_before: Ints
+    counts: Counts, baseline: Counts, cells: _Cells, seen: Amounts, seen_before: Ints
 ) -> Iterator[FeatureSummary]:
     position = {group: index for index, group in enumerate(baseline.groups)}
     bins = np.concatenate([_add_bins(cells.windows, cells), seen[..., 1:2]], axis=-1)
@@ -96,9 +106,9 @@ def _by_group(
         )
 
 
-def _add_bins(array: Ints, cells: _Cells) -> Ints:
+def _add_bins(array: Amounts, cells: _Cells) -> Amounts:
     # Bins without a cell still count: PSI's zero rule and noise point depend on how many there are.
-    result = np.zeros((*array.shape[:-1], cells.width), dtype=np.int64)
+    result = np.zeros((*array.shape[:-1], cells.width), dtype=array.dtype)
     for index in range(cells.width):
         result[..., index] = array[..., cells.bins == index].sum(axis=-1)
     return result
@@ -132,7 +142,7 @@ def _named(counts: Counts, baseline: Counts, name: str, binned: FeatureBaseline)
 
 
 def _dense(
-    owners: Sequence[Counts], parts: Sequence[_Located], codes: Sequence[Ints], width: int
+    owners: Sequence[Counts], parts: Sequence[Located], codes: Sequence[Ints], width: int
 ) -> list[Ints]:
     return [
         owner.windows(group, day, code, width, flat.counts)

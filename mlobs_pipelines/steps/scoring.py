@@ -3,9 +3,11 @@
 Which windows and days is the metrics step's business; arithmetic is `core`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +23,7 @@ from mlobs_pipelines.core.summaries import (
     ScoreSummary,
     SkewSummary,
     Summary,
+    weighted,
 )
 from mlobs_pipelines.core.verdicts import Rule, judge
 from mlobs_pipelines.core.vocabulary import Estimate, Flags, Maturity, Verdict, Window
@@ -44,6 +47,7 @@ ORDERED_ONLY = ("ks", "skew_smape")  # need numbers; a category has none
 LEAST_PRESENT = 0.5
 RANK = {str(v): rank for rank, v in enumerate((Verdict.NONE, Verdict.PASS, Verdict.UNDECIDED, Verdict.FAIL))}
 NUMBERS = ("value", "lower", "upper", "bound", "noise")
+Layer = TypeVar("Layer", ScoreSummary, LabelSummary, OperationSummary, SkewSummary)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,8 @@ def score_version(scope: Scope, rows: pa.Table, baseline: pa.Table) -> pa.Table:
         Rows of the metric store; none for a window in which the version got no request.
     """
     counts, base = _counts(scope, rows), _baseline_counts(baseline)
-    labels = label_summary(counts, *_label_units(scope))
+    units = _label_units(scope)
+    labels = _layered(counts, lambda layer: label_summary(layer, *units))
     frame = _frame(scope, counts, rows, labels)
     tables = [
         _rows(scope, frame, metric, feature, estimate)
@@ -158,18 +163,21 @@ def _estimates(
         summaries = list(feature_summaries(counts, base, feature.name, binned))
         found = list(_grouped(FeatureSummary, feature.name, summaries))
         if feature.view is not None:
-            found += _run(
-                SkewSummary, feature.name, skew_summary(counts, feature.name, numeric=binned.grid is not None)
-            )
+            skew = partial(skew_summary, name=feature.name, numeric=binned.grid is not None)
+            found += _run(SkewSummary, feature.name, _layered(counts, skew))
         left_out = (ROW_COUNT,) if feature.kind == "numeric" else (ROW_COUNT, *ORDERED_ONLY)
         yield from (item for item in found if item[0].name not in left_out)
     drift = list(score_drift_summaries(counts, base, scope.baseline.features[SCORE]))
     for metric, _, estimate in _grouped(FeatureSummary, SCORE, drift):
         if metric.family == "drift" or metric.name == ROW_COUNT:
             yield metric, "" if metric.name == ROW_COUNT else SCORE, estimate
-    yield from _run(ScoreSummary, "", score_summary(counts))
+    yield from _run(ScoreSummary, "", _layered(counts, score_summary))
     yield from _run(LabelSummary, "", labels)
-    yield from _run(OperationSummary, "", operation_summary(counts))
+    yield from _run(OperationSummary, "", _layered(counts, operation_summary))
+
+
+def _layered(counts: Counts, build: Callable[[Counts], Layer]) -> Layer:
+    return weighted(*(build(layer) for layer in counts.layers()))
 
 
 def _run(kind: type[Summary], feature: str, summary: Summary) -> Iterator[tuple[Metric, str, Estimate]]:
@@ -212,7 +220,7 @@ def _frame(scope: Scope, counts: Counts, rows: pa.Table, labels: LabelSummary) -
     asked = counts.counts("requests", "status", 2).sum(axis=-1) > 0
     group, span = np.nonzero(asked)
     coverage = METRICS["label_coverage"].function(labels).value[asked]
-    aged = (labels.mature[..., -1] == labels.predictions)[asked]
+    aged = (labels.seen.mature[..., -1] == labels.seen.predictions)[asked]
     mature = aged & (coverage >= scope.spec.monitor.labels.coverage_target)
     seen = _roles_by_day(rows)
     roles = np.array([_role(seen, item) for item in scope.spans])[span]

@@ -1,12 +1,14 @@
 """From stored statistics to summaries of windows: dense arrays over segments and days, added up by window.
 
+Where rows were sampled, `Counts.layers` gives the same statistics by rows seen, by weight, and by its square.
 Comparing a window with its baseline is `against`; what a metric makes of a summary is `core.metrics`.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,13 +17,21 @@ import pyarrow.compute as pc
 from mlobs_pipelines.core.buckets import bucket_edges
 from mlobs_pipelines.core.metrics.label_lag import CURVE_LAGS_H
 from mlobs_pipelines.core.summaries import LabelSummary, OperationSummary, ScoreSummary, SkewSummary
-from mlobs_pipelines.core.vocabulary import Floats, Ints
+from mlobs_pipelines.core.vocabulary import Amounts, Floats, Ints
 from mlobs_pipelines.core.windows import Span
-from mlobs_pipelines.engine.cells import Flat, flatten
+from mlobs_pipelines.engine.cells import (
+    EXCESS,
+    EXCESS_ONCE,
+    EXCESS_TWICE,
+    Flat,
+    end_to_end,
+    flatten,
+)
 from mlobs_pipelines.engine.scan import CONFUSION_CODES, RELIABILITY_BINS, SKEW_CODES, STATE_CODES
 from mlobs_pipelines.steps.bins import SCORE
 
 Group = tuple[str, str]
+Located = tuple[Flat, Ints, Ints]  # cells, and the group and the day of each
 LAG_HORIZONS = 4  # lags are told apart up to so many label horizons
 
 
@@ -39,21 +49,46 @@ class Counts:
         Every calendar day from the first to the last that a span needs.
     spans
         The windows, in the order of the second axis of every result.
+    power
+        Power of a row's weight that its counts and sums are taken with: 0 for rows seen.
     """
 
     parts: Mapping[tuple[str, str], pa.Table]
     groups: Sequence[Group]
     days: Sequence[date]
     spans: Sequence[Span]
+    power: int = 0
 
-    def flat(self, subject: str, part: str) -> tuple[Flat, Ints, Ints]:
+    def layers(self) -> "Sequence[Counts]":
+        """The statistics by rows seen and, where any row has a weight, weighted and by squared weight."""
+        if not any(part.endswith(EXCESS) for _, part in self.parts):
+            return [self]
+        return [self, replace(self, power=1), replace(self, power=2)]
+
+    def flat(self, subject: str, part: str) -> Located:
         """Cells of a part, with the group and the day of each."""
         rows = self.parts.get((subject, part))
         if rows is None:
             none = np.empty(0, dtype=np.int64)
             return Flat(none, none, None, none, np.empty(0), np.empty(0)), none, none
         flat = flatten(rows)
-        return flat, self._groups(rows)[flat.row], self._days(rows)[flat.row]
+        found = flat, self._groups(rows)[flat.row], self._days(rows)[flat.row]
+        if self.power == 0 or (subject, part + EXCESS) not in self.parts:
+            return found
+        return self._weighted(subject, part, found)
+
+    def _weighted(self, subject: str, part: str, plain: Located) -> Located:
+        """Add to plain cells what weights make them more, as cells of the same group, day and code."""
+        seen, valued = replace(self, power=0), plain[0].sums.size > 0
+        flat, *where = seen.flat(subject, part + EXCESS)
+        counts = flat.sums if self.power == 1 else flat.squares
+        nothing = np.zeros(counts.size if valued else 0)
+        pieces = [plain, (replace(flat, counts=counts, sums=nothing, squares=nothing), *where)]
+        if valued:
+            flat, *where = seen.flat(subject, part + (EXCESS_ONCE if self.power == 1 else EXCESS_TWICE))
+            pieces.append((replace(flat, counts=np.zeros(flat.counts.size)), *where))
+        flats, groups, days = zip(*pieces, strict=True)
+        return end_to_end(flats), np.concatenate(groups), np.concatenate(days)
 
     def _groups(self, rows: pa.Table) -> Ints:
         index = {group: position for position, group in enumerate(self.groups)}
@@ -84,7 +119,7 @@ class Counts:
         sums = [daily[:, start:end].sum(axis=1) for start, end in zip(first, last, strict=True)]
         return np.stack(sums, axis=1)
 
-    def counts(self, subject: str, part: str, width: int) -> Ints:
+    def counts(self, subject: str, part: str, width: int) -> Amounts:
         """Counts of a part with known codes 0 … width - 1."""
         flat, group, day = self.flat(subject, part)
         return self.windows(group, day, flat.codes, width, flat.counts)
@@ -113,11 +148,12 @@ def score_summary(counts: Counts) -> ScoreSummary:
         counts.counts(SCORE, f"reliability_{part}", RELIABILITY_BINS) for part in ("positive", "negative")
     ]
     sums = [counts.sums(SCORE, f"reliability_{part}", RELIABILITY_BINS) for part in ("positive", "negative")]
+    shares: dict[str, Any] = {name: confusion[..., code] for name, code in CONFUSION_CODES.items()}
     return ScoreSummary(
         positives=positives,
         negatives=negatives,
         unlabelled=unlabelled,
-        **{name: confusion[..., code] for name, code in CONFUSION_CODES.items()},
+        **shares,
         log_loss=loss[..., 0],
         log_loss_sq=loss_sq[..., 0],
         squared_error=error[..., 0],
@@ -140,8 +176,9 @@ def label_summary(counts: Counts, unit_h: float, horizons_h: Floats) -> LabelSum
         for flat, group, day in parts
     )
     state = counts.counts("label", "state", len(STATE_CODES))
+    states: dict[str, Any] = {name: state[..., code] for name, code in STATE_CODES.items()}
     return LabelSummary(
-        **{name: state[..., code] for name, code in STATE_CODES.items()},
+        **states,
         arrived=arrived,
         pending=pending,
         mature=counts.counts("label", "mature", horizons_h.size),
@@ -165,8 +202,11 @@ def skew_summary(counts: Counts, name: str, *, numeric: bool) -> SkewSummary:
     """One feature as served against as recomputed, in every window."""
     seen = counts.counts(name, "skew", len(SKEW_CODES))
     sums, _ = counts.sums(name, "skew", len(SKEW_CODES))
+    pairs: dict[str, Any] = {
+        key: seen[..., SKEW_CODES[key]] for key in ("pairs", "mismatched", "missing", "extra")
+    }
     return SkewSummary(
-        **{key: seen[..., SKEW_CODES[key]] for key in ("pairs", "mismatched", "missing", "extra")},
+        **pairs,
         absolute_delta=sums[..., SKEW_CODES["delta"]],
         absolute_sum=sums[..., SKEW_CODES["sum"]],
         numeric=numeric,

@@ -11,6 +11,7 @@ from mlobs_pipelines.core.summaries import (
     OperationSummary,
     ScoreSummary,
     SkewSummary,
+    weighted,
 )
 
 RELIABILITY_BINS = 15
@@ -38,13 +39,24 @@ def count(codes, width):
 def stack(summaries):
     """Put summaries side by side on a new leading axis."""
     first = summaries[0]
-    values = {
-        item.name: getattr(first, item.name)
-        if item.name in first.FIXED
-        else np.stack([np.asarray(getattr(summary, item.name)) for summary in summaries])
-        for item in fields(first)
-    }
-    return type(first)(**values)
+
+    def beside(name):
+        values = [getattr(summary, name) for summary in summaries]
+        if name in first.FIXED or values[0] is None:
+            return values[0]
+        return stack(values) if name in ("once", "twice") else np.stack([np.asarray(v) for v in values])
+
+    return type(first)(**{item.name: beside(item.name) for item in fields(first)})
+
+
+def summarise_weighted(case, rows, weights):
+    """Summary of rows of whole weights, from the rows as often as their weight and its square say."""
+
+    def layer(power):
+        times = weights.astype(np.int64) ** power
+        return case.summarise({name: np.repeat(values, times) for name, values in rows.items()})
+
+    return weighted(layer(0), layer(1), layer(2))
 
 
 def draw_feature(rng, n):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from mlobs_pipelines.core.metrics.estimates import average, proportion, quantile_need, ratio, wilson
+from mlobs_pipelines.core.summaries import OperationSummary
 
 DOCUMENTED = [
     "mlobs_pipelines.core.windows",
@@ -36,13 +37,21 @@ def test_wilson_agrees_with_scipy(n, share):
 
 def test_a_proportion_needs_two_hundred_rows():
     """199 rows are too few for a verdict on a share, 200 suffice."""
-    assert proportion(np.array([1, 1]), np.array([199, 200])).sufficient.tolist() == [False, True]
+    requests = operations(np.array([199, 200]), np.array([1, 1]))
+    assert proportion(requests, lambda s: (s.errors, s.requests)).sufficient.tolist() == [False, True]
+
+
+def operations(requests, errors):
+    """Requests without latencies."""
+    none = np.empty(0)
+    return OperationSummary(requests, errors, np.zeros((*np.shape(requests), 0), np.int64), none, none)
 
 
 def test_an_average_carries_the_sampling_error_of_its_mean():
     """The interval of a mean is 1.96 standard errors either way."""
     values = np.random.default_rng(1).uniform(0, 1, 400)
-    estimate = average(values.sum(), (values**2).sum(), values.size)
+    summary = operations(np.int64(400), np.int64(0))
+    estimate = average(summary, lambda _: (values.sum(), (values**2).sum(), values.size))
     half = 1.959964 * values.std(ddof=1) / np.sqrt(values.size)
     assert estimate.value == pytest.approx(values.mean())
     assert (estimate.lower, estimate.upper) == pytest.approx((values.mean() - half, values.mean() + half))

@@ -4,13 +4,14 @@ Every number comes from sums per bin, so nothing here depends on the order or th
 """
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 
-from mlobs_pipelines.core.metrics.estimates import proportion, ratio
+from mlobs_pipelines.core.metrics.estimates import effective, enough, proportion, ratio
 from mlobs_pipelines.core.metrics.registry import metric
 from mlobs_pipelines.core.summaries import ScoreSummary
-from mlobs_pipelines.core.vocabulary import Estimate, Flags, Floats, Ints
+from mlobs_pipelines.core.vocabulary import Amounts, Estimate, Flags, Floats, Ints
 
 MIN_PER_BIN = 10
 _RESAMPLES = 1000
@@ -40,30 +41,42 @@ def mce(summary: ScoreSummary) -> Estimate:
     return _gap_estimate(summary, summary.bin_n, np.maximum)
 
 
-def _gap_estimate(summary: ScoreSummary, scale: Ints, combine: np.ufunc) -> Estimate:
+def _gap_estimate(summary: ScoreSummary, scale: Amounts, combine: np.ufunc) -> Estimate:
     """Combine the bins' |Σ score - Σ label| / scale into one estimate; empty bins add nothing."""
     gap = np.nan_to_num(ratio(summary.bin_score - summary.bin_positives, scale))
     spread = np.nan_to_num(ratio(_gap_deviation(summary), scale))
     n = np.asarray(summary.bin_n.sum(axis=-1))
     value = np.where(n > 0, combine.reduce(np.abs(gap), axis=-1), np.nan)
     high = _upper_point(gap, spread, combine)
-    chance = np.nan_to_num(ratio(_chance_deviation(summary), scale))
+    chance = np.nan_to_num(ratio(_chance_deviation(summary.squared), scale))
     by_chance = value <= _upper_point(np.zeros_like(gap), chance, combine)
     lower = np.where(by_chance, 0 * value, np.clip(2 * value - high, 0, value))
-    need = MIN_PER_BIN * summary.bin_n.shape[-1]
-    enough = {"sufficient": n >= need, "need": f"at least {need:,} rows"}
-    return Estimate(value, n, lower, np.clip(high, value, 1), **enough)
+    return Estimate(value, _seen(summary), lower, np.clip(high, value, 1), **_enough(summary))
+
+
+def _seen(summary: ScoreSummary) -> Ints:
+    return np.asarray(summary.seen.bin_n.sum(axis=-1))
+
+
+def _enough(summary: ScoreSummary) -> dict[str, Any]:
+    """The minimum-sample rule of calibration."""
+    size = effective(summary.bin_n.sum(axis=-1), summary.squared.bin_n.sum(axis=-1))
+    return enough(size, MIN_PER_BIN * summary.bin_n.shape[-1])
 
 
 def _gap_deviation(summary: ScoreSummary) -> Floats:
     """Bootstrap standard deviation of each bin's Σ (score - label) when n rows are drawn again from n.
 
     It is the square root of the diagonal of the multinomial bootstrap's covariance: Σ d² - (Σ d)² / n.
+    Weighted rows add w² (d - m)², m the mean of d over all rows and d = 0 outside the bin.
     """
-    squares = summary.bin_score_sq - 2 * summary.bin_score_positives + summary.bin_positives
-    total = summary.bin_score - summary.bin_positives
-    mean = np.nan_to_num(ratio(total, summary.bin_n.sum(axis=-1, keepdims=True)))
-    return np.asarray(np.sqrt(np.maximum(squares - mean * total, 0)))
+    twice = summary.squared
+    squares = twice.bin_score_sq - 2 * twice.bin_score_positives + twice.bin_positives
+    n, rows = (s.bin_n.sum(axis=-1, keepdims=True) for s in (summary, twice))
+    mean = np.nan_to_num(ratio(summary.bin_score - summary.bin_positives, n))
+    total = twice.bin_score - twice.bin_positives
+    skewed = np.where(n == rows, 0, mean * (total - mean * rows))
+    return np.asarray(np.sqrt(np.maximum(squares - mean * total - skewed, 0)))
 
 
 def _chance_deviation(summary: ScoreSummary) -> Floats:
@@ -137,18 +150,16 @@ def _weighted(summary: ScoreSummary, values: Floats) -> Floats:
 
 def _part(summary: ScoreSummary, value: Floats) -> Estimate:
     """A part of the Brier score under the minimum-sample rule of calibration."""
-    n = np.asarray(summary.bin_n.sum(axis=-1))
-    need = MIN_PER_BIN * summary.bin_n.shape[-1]
-    return Estimate(value, n, sufficient=n >= need, need=f"at least {need:,} rows")
+    return Estimate(value, _seen(summary), **_enough(summary))
 
 
 @metric("reliability_score", ScoreSummary, family="calibration", labels=_bin_names)
 def reliability_score(summary: ScoreSummary) -> Estimate:
     """Mean score per reliability bin; NaN for an empty bin. The x axis of the reliability curve."""
-    return Estimate(ratio(summary.bin_score, summary.bin_n), summary.bin_n)
+    return Estimate(ratio(summary.bin_score, summary.bin_n), summary.seen.bin_n)
 
 
 @metric("reliability_observed", ScoreSummary, family="calibration", labels=_bin_names)
 def reliability_observed(summary: ScoreSummary) -> Estimate:
     """Positives ÷ labelled rows per reliability bin, with Wilson's interval: the y axis of the curve."""
-    return proportion(summary.bin_positives, summary.bin_n)
+    return proportion(summary, lambda s: (s.bin_positives, s.bin_n))

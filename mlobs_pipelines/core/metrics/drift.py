@@ -7,16 +7,16 @@ from math import log, sqrt
 
 import numpy as np
 
-from mlobs_pipelines.core.metrics.estimates import ratio
+from mlobs_pipelines.core.metrics.estimates import effective, ratio
 from mlobs_pipelines.core.metrics.registry import metric
 from mlobs_pipelines.core.summaries import FeatureSummary
-from mlobs_pipelines.core.vocabulary import Estimate, Flags, Floats, Ints
+from mlobs_pipelines.core.vocabulary import Amounts, Estimate, Flags, Floats, Ints
 
 JEFFREYS = 0.5
 _KS_CRITICAL_01 = sqrt(-log(0.01 / 2) / 2)
 
 
-def psi(window_bins: Ints, baseline_bins: Ints) -> Floats:
+def psi(window_bins: Amounts, baseline_bins: Ints) -> Floats:
     """Population stability index Σ (a - e) ln(a / e) over shared bins.
 
     Shares are counts + 0.5, renormalised (Jeffreys' prior), so that empty bins need no floor.
@@ -42,7 +42,7 @@ def psi(window_bins: Ints, baseline_bins: Ints) -> Floats:
     return np.asarray(np.sum((actual - expected) * np.log(actual / expected), axis=-1))
 
 
-def _shares(bins: Ints) -> Floats:
+def _shares(bins: Amounts) -> Floats:
     """Smoothed shares of the last axis; NaN where it has no rows."""
     n = bins.sum(axis=-1, keepdims=True)
     smoothed: Floats = (bins + JEFFREYS) / np.where(n > 0, n + JEFFREYS * bins.shape[-1], np.nan)
@@ -60,7 +60,33 @@ def psi_noise(n: Ints, m: int | Ints, bins: int) -> Floats:
     return np.asarray(spread * chdtri(bins - 1, 0.01) if bins > 1 else spread * 0)
 
 
-def ks(window_cells: Ints, baseline_cells: Ints, atom: Flags) -> tuple[Floats, Floats]:
+def weighted_psi_noise(bins: Amounts, squared: Amounts, baseline_bins: Ints) -> Floats:
+    """The 99 % point of PSI where the window's rows have weights (Rao and Scott 1981, second order).
+
+    PSI is nearly Σ (a - e)² ÷ e, a sum of squares whose spread differs from bin to bin: before renormalising
+    a stable share has variance e r, where r is the mean weight of the bin's rows ÷ Σw plus 1 ÷ baseline rows.
+    The sum is told by a multiple of χ² of the same mean and variance (Satterthwaite 1946). With all weights 1
+    this is `psi_noise`.
+
+    Parameters
+    ----------
+    bins, squared : (..., B)
+        Σw and Σw² of the window.
+    baseline_bins : (B,)
+        Counts of the baseline.
+    """
+    from scipy.special import chdtri  # noqa: PLC0415 - costs more to import than the rest of core
+
+    total, twice = (array.sum(axis=-1, keepdims=True) for array in (bins, squared))
+    mean_weight = np.where(bins > 0, ratio(squared, bins), ratio(twice, total))
+    r = ratio(mean_weight, total) + ratio(1, baseline_bins.sum())
+    expected = _shares(baseline_bins)
+    mean, mean_square = (expected * r).sum(axis=-1), (expected * r * r).sum(axis=-1)
+    first, second = r.sum(axis=-1) - mean, (r * r).sum(axis=-1) - 2 * mean_square + mean * mean
+    return np.asarray(ratio(second, first) * chdtri(ratio(first * first, second), 0.01))
+
+
+def ks(window_cells: Amounts, baseline_cells: Ints, atom: Flags) -> tuple[Floats, Floats]:
     """Kolmogorov-Smirnov distance max |F₁ - F₂| at the ends of ascending cells, and its error bound.
 
     The exact distance of the same rows is within the bound: rows inside a cell have an unknown order unless
@@ -92,11 +118,11 @@ def ks(window_cells: Ints, baseline_cells: Ints, atom: Flags) -> tuple[Floats, F
     return np.where(defined, distance, np.nan), np.where(defined, bound, np.nan)
 
 
-def _defined(window_cells: Ints, baseline_cells: Ints) -> Flags:
+def _defined(window_cells: Amounts, baseline_cells: Ints) -> Flags:
     return np.asarray((window_cells.sum(axis=-1) > 0) & (baseline_cells.sum() > 0))
 
 
-def _range(cells: Ints, atom: Flags) -> tuple[Floats, Floats]:
+def _range(cells: Amounts, atom: Flags) -> tuple[Floats, Floats]:
     """Least and greatest cumulative share that is possible at each cell's upper end.
 
     The open rows are those of the nearest cell, at or before, that has an inner order.
@@ -111,17 +137,32 @@ def _range(cells: Ints, atom: Flags) -> tuple[Floats, Floats]:
 @metric("psi", FeatureSummary, family="drift", direction=-1)
 def population_stability(summary: FeatureSummary) -> Estimate:
     """PSI over the baseline-pinned drift bins, the NULL bin included, with the noise of its sample size."""
-    n, m = np.asarray(summary.bins.sum(axis=-1)), summary.baseline_bins.sum()
-    noise = psi_noise(n, m, summary.bins.shape[-1])
-    return Estimate(psi(summary.bins, summary.baseline_bins), n, noise=noise)
+    n, squares, seen = (np.asarray(s.bins.sum(axis=-1)) for s in (summary, summary.squared, summary.seen))
+    noise = psi_noise(n, summary.baseline_bins.sum(), summary.bins.shape[-1])
+    if summary.twice is not None and summary.bins.shape[-1] > 1:
+        uneven = weighted_psi_noise(summary.bins, summary.twice.bins, summary.baseline_bins)
+        noise = np.where(n == squares, noise, uneven)
+    size = effective(n, squares)
+    return Estimate(psi(summary.bins, summary.baseline_bins), seen, noise=noise, effective=size)
 
 
 @metric("ks", FeatureSummary, family="drift", direction=-1)
 def kolmogorov_smirnov(summary: FeatureSummary) -> Estimate:
     """KS distance over the finest cells of a numeric feature's present values; NaN for a categorical one."""
-    n, m = np.asarray(summary.cells.sum(axis=-1)), summary.baseline_cells.sum()
+    n, squares, seen = (np.asarray(s.cells.sum(axis=-1)) for s in (summary, summary.squared, summary.seen))
     if not summary.ordered:
-        return Estimate(np.full(n.shape, np.nan), n)
+        return Estimate(np.full(n.shape, np.nan), seen)
     distance, bound = ks(summary.cells, summary.baseline_cells, summary.atom)
-    noise = _KS_CRITICAL_01 * np.sqrt(ratio(1, n) + ratio(1, m))
-    return Estimate(distance, n, bound=bound, noise=noise)
+    spread = ratio(1, n)
+    if summary.twice is not None:
+        spread = np.where(n == squares, spread, _widest(summary.cells, summary.twice.cells))
+    noise = _KS_CRITICAL_01 * np.sqrt(spread + ratio(1, summary.baseline_cells.sum()))
+    return Estimate(distance, seen, bound=bound, noise=noise, effective=effective(n, squares))
+
+
+def _widest(cells: Amounts, squared: Amounts) -> Floats:
+    """Four times the largest variance of a cumulative share: 1 ÷ n without weights, at the median."""
+    total, twice = (array.sum(axis=-1, keepdims=True) for array in (cells, squared))
+    share, below = ratio(np.cumsum(cells, axis=-1), total), np.cumsum(squared, axis=-1)
+    variance = ratio((1 - share) ** 2 * below + share**2 * (twice - below), total * total)
+    return np.asarray(4 * np.max(variance, axis=-1, initial=0))

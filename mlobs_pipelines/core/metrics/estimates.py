@@ -1,17 +1,20 @@
 """Estimates that many metrics share: shares with Wilson intervals, means with normal ones, quantile ends.
 
 Holds no metric and registers nothing. Division by nothing gives NaN here, never a number and never a warning.
+Where rows have weights, values come from weighted sums, intervals from the spread that weights cause, and n
+stays the number of rows seen.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from mlobs_pipelines.core.summaries import Additive
 from mlobs_pipelines.core.vocabulary import Estimate, Floats
 
 Z95 = 1.959963984540054
 MIN_PROPORTION = 200
-NEED_PROPORTION = f"at least {MIN_PROPORTION} rows"
 
 
 def ratio(numerator: Any, denominator: Any) -> Floats:  # noqa: ANN401 - arrays or scalars of any numeric type
@@ -27,13 +30,15 @@ def ratio(numerator: Any, denominator: Any) -> Floats:  # noqa: ANN401 - arrays 
     return result
 
 
-def wilson(hits: Any, n: Any) -> tuple[Floats, Floats]:  # noqa: ANN401 - arrays or scalars
+def wilson(hits: Any, n: Any, size: Any = None) -> tuple[Floats, Floats]:  # noqa: ANN401 - arrays or scalars
     """Wilson's 95 % score interval of a proportion (Wilson 1927; Brown, Cai and DasGupta 2001).
 
     Parameters
     ----------
     hits, n : (...,)
         Successes and trials.
+    size : (...,), optional
+        How many trials of equal weight say as much as these (Korn and Graubard 1998); n by default.
 
     Returns
     -------
@@ -45,33 +50,92 @@ def wilson(hits: Any, n: Any) -> tuple[Floats, Floats]:  # noqa: ANN401 - arrays
     >>> [round(float(end), 4) for end in wilson(8, 10)]
     [0.4902, 0.9433]
     """
-    share, size = ratio(hits, n), np.asarray(n, np.float64)
+    share, size = ratio(hits, n), np.asarray(n if size is None else size, np.float64)
     spread = ratio(share * (1 - share), size) + (ratio(Z95, 2 * size)) ** 2
     centre = (share + ratio(Z95**2, 2 * size)) / (1 + ratio(Z95**2, size))
     half = Z95 * np.sqrt(np.maximum(spread, 0)) / (1 + ratio(Z95**2, size))
     return np.clip(centre - half, 0, share), np.clip(centre + half, share, 1)
 
 
-def proportion(hits: Any, n: Any) -> Estimate:  # noqa: ANN401 - arrays or scalars
-    """A share with its Wilson interval; too few rows for a verdict under 200."""
-    lower, upper = wilson(hits, n)
-    size = np.asarray(n)
-    return Estimate(
-        ratio(hits, n), size, lower, upper, sufficient=size >= MIN_PROPORTION, need=NEED_PROPORTION
-    )
+def effective(total: Any, squares: Any) -> Floats:  # noqa: ANN401 - arrays or scalars
+    """How many rows of equal weight a mean of these rows is worth: (Σw)² ÷ Σw² (Kish 1965, section 11.7).
+
+    Examples
+    --------
+    >>> round(float(effective(100 + 50 * 10, 100 + 50 * 100)), 1)
+    70.6
+    """
+    total, squares = np.asarray(total, np.float64), np.asarray(squares, np.float64)
+    return np.where(total == squares, total, np.nan_to_num(ratio(total * total, squares)))[()]
 
 
-def average(total: Floats, squares: Floats, n: Any, *, ceiling: float = np.inf) -> Estimate:  # noqa: ANN401
+def share_size(share: Floats, total: Any, hits_squared: Any, squares: Any) -> Floats:  # noqa: ANN401 - arrays
+    """How many rows of equal weight say as much about one share as these rows do.
+
+    Unlike `effective` it knows on which side of the share the heavy rows are: share (1 - share) over the
+    variance of the ratio Σ w hit ÷ Σ w, which is [(1 - share)² Σ w² hit + share² Σ w² miss] ÷ (Σ w)²
+    (Särndal, Swensson and Wretman 1992, section 5.6). `effective` where there is no hit, or no miss.
+    """
+    spread = (1 - share) ** 2 * hits_squared + share**2 * np.maximum(squares - hits_squared, 0)
+    size = ratio(share * (1 - share) * np.square(np.asarray(total, np.float64)), spread)
+    usual = effective(total, squares)
+    return np.where((np.asarray(total) == squares) | ~(size > 0), usual, size)
+
+
+def enough(size: Floats, least: int) -> dict[str, Any]:
+    """The minimum-sample rule of an estimate, held against how many rows of equal weight it rests on."""
+    return {"sufficient": size >= least, "need": f"at least {least:,} rows", "effective": size}
+
+
+Share = Callable[[Any], tuple[Any, Any]]
+Sums = Callable[[Any], tuple[Any, Any, Any]]
+
+
+def proportion(summary: Additive, share: Share) -> Estimate:
+    """A share with its Wilson interval; too few rows for a verdict under 200.
+
+    Parameters
+    ----------
+    share
+        From sums to successes and trials; both must be sums over rows.
+    """
+    (hits, n), (hits_squared, squares), (_, seen) = map(share, (summary, summary.squared, summary.seen))
+    value = ratio(hits, n)
+    lower, upper = wilson(hits, n, share_size(value, n, hits_squared, squares))
+    return Estimate(value, np.asarray(seen), lower, upper, **enough(effective(n, squares), MIN_PROPORTION))
+
+
+def average(summary: Additive, sums: Sums, *, ceiling: float = np.inf) -> Estimate:
     """Mean of values in [0, ceiling] from Σx and Σx², with a normal 95 % interval.
 
-    The interval is NaN for fewer than two rows; under 200 rows it is too few for a verdict.
+    The interval is NaN for fewer than two rows; under 200 rows it is too few for a verdict. Its variance is
+    that of the ratio Σ wx ÷ Σ w.
+
+    Parameters
+    ----------
+    sums
+        From sums to Σx, Σx² and rows; all must be sums over rows.
     """
-    size = np.asarray(n)
-    mean = ratio(total, size)
-    variance = ratio(np.maximum(squares - mean * total, 0), size - 1)
-    half = Z95 * np.sqrt(ratio(variance, size))
+    (total, _, n), (first, second, squares), (*_, seen) = map(sums, (summary, summary.squared, summary.seen))
+    mean = ratio(total, n)
+    skewed = np.where(np.asarray(n) == squares, 0, mean * (first - mean * squares))
+    variance = ratio(np.maximum(second - mean * first - skewed, 0), n - ratio(squares, n))
+    half = Z95 * np.sqrt(ratio(variance, n))
     lower, upper = np.clip(mean - half, 0, mean), np.clip(mean + half, mean, np.maximum(mean, ceiling))
-    return Estimate(mean, size, lower, upper, sufficient=size >= MIN_PROPORTION, need=NEED_PROPORTION)
+    return Estimate(mean, np.asarray(seen), lower, upper, **enough(effective(n, squares), MIN_PROPORTION))
+
+
+def amount(summary: Additive, rows: Callable[[Any], Any], n: Any) -> Estimate:  # noqa: ANN401 - an array
+    """How many rows there are: exact where all were kept, else estimated with a normal 95 % interval.
+
+    The interval is that of a sample in which each row was kept or not on its own: variance Σ w (w - 1)
+    (Horvitz and Thompson 1952). NaN where every row stands for itself.
+    """
+    total, squares, seen = (
+        np.asarray(rows(part), np.float64) for part in (summary, summary.squared, summary.seen)
+    )
+    half = Z95 * np.sqrt(np.where(squares > total, np.maximum(squares - total, 0), np.nan))
+    return Estimate(total, np.asarray(n), np.maximum(total - half, seen), total + half)
 
 
 def quantile_need(level: float) -> int:

@@ -8,15 +8,25 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mlobs_pipelines.core.metrics.estimates import Z95, proportion, quantile_need, ratio
+from mlobs_pipelines.core.metrics.estimates import (
+    Z95,
+    amount,
+    effective,
+    enough,
+    proportion,
+    quantile_need,
+    ratio,
+)
 from mlobs_pipelines.core.metrics.registry import metric
 from mlobs_pipelines.core.summaries import LabelSummary
-from mlobs_pipelines.core.vocabulary import Estimate, Flags, Floats, Ints
+from mlobs_pipelines.core.vocabulary import Amounts, Estimate, Floats, Ints
 
 CURVE_LAGS_H = (1, 2, 4, 8, 12, 24, 48, 72, 168, 336)
 
 
-def kaplan_meier(arrived: Ints, pending: Ints) -> tuple[Floats, Floats]:
+def kaplan_meier(
+    arrived: Amounts, pending: Amounts, squared: tuple[Amounts, Amounts] | None = None
+) -> tuple[Floats, Floats]:
     """Share of labels that arrive within each whole lag unit, with its standard error.
 
     Kaplan and Meier (1958); standard error by Greenwood (1926). An arrival with a lag in (i-1, i] units comes
@@ -26,24 +36,48 @@ def kaplan_meier(arrived: Ints, pending: Ints) -> tuple[Floats, Floats]:
     ----------
     arrived, pending : (..., L)
         Arrived labels by lag unit and awaited labels by age unit; see `LabelSummary`.
+    squared : pair of (..., L), optional
+        Σw² of both where labels are weighted.
 
     Returns
     -------
     share, error : (..., L) float64
         NaN from the unit on where nothing is left at risk, unless everything has arrived.
     """
-    at_risk = np.flip(np.cumsum(np.flip(arrived + pending, -1), axis=-1), -1)
+    at_risk = _from_here_on(arrived + pending)
     hazard = np.nan_to_num(ratio(arrived, at_risk))
     waiting = np.cumprod(1 - hazard, axis=-1)
-    greenwood = np.nan_to_num(ratio(hazard, at_risk - arrived))
-    error = waiting * np.sqrt(np.cumsum(greenwood, axis=-1))
+    spread = np.cumsum(np.nan_to_num(ratio(hazard, at_risk - arrived)), axis=-1)
+    if squared is not None:
+        even = at_risk[..., :1] == np.add(*squared).sum(axis=-1, keepdims=True)
+        spread = np.where(even, spread, _weighted_spread(hazard, at_risk - arrived, *squared))
+    error = waiting * np.sqrt(spread)
     known = (at_risk > 0) | ((waiting == 0) & (arrived.sum(axis=-1, keepdims=True) > 0))
     return np.where(known, 1 - waiting, np.nan), np.where(known, error, np.nan)
 
 
+def _from_here_on(cells: Amounts) -> Amounts:
+    return np.asarray(np.flip(np.cumsum(np.flip(cells, -1), axis=-1), -1))
+
+
+def _weighted_spread(hazard: Floats, staying: Amounts, arrived: Amounts, pending: Amounts) -> Floats:
+    """Variance of the logarithm of the waiting share: squared influence of the weighted rows (Williams 1995).
+
+    A row that arrives in unit i moves it by -w (a_i - H_i), any other by w H: a is 1 ÷ what stays at risk
+    after a unit, and H is Σ hazard x a up to the row's own unit or the curve's, whichever comes first.
+    """
+    step = np.nan_to_num(ratio(1, staying))
+    drift = np.cumsum(hazard * step, axis=-1)
+    gone = np.cumsum(arrived * (step - drift) ** 2 + pending * drift**2, axis=-1)
+    waiting = _from_here_on(arrived + pending) - (arrived + pending)
+    return np.asarray(gone + drift**2 * waiting)
+
+
 def _curve(summary: LabelSummary) -> tuple[Floats, Floats, Floats]:
     """Arrival share by whole unit with its 95 % ends, without the last unit, which holds all lags beyond."""
-    share, error = kaplan_meier(summary.arrived, summary.pending)
+    twice = summary.twice
+    squared = None if twice is None else (twice.arrived, twice.pending)
+    share, error = kaplan_meier(summary.arrived, summary.pending, squared)
     ends = np.clip(share - Z95 * error, 0, 1), np.clip(share + Z95 * error, 0, 1)
     lower, upper = np.fmin(ends[0], share), np.fmax(ends[1], share)
     return share[..., :-1], lower[..., :-1], upper[..., :-1]
@@ -76,12 +110,12 @@ def _quantile(name: str, level: float) -> Callable[[LabelSummary], Estimate]:
     @metric(name, LabelSummary, family="label_lag", unit="h", direction=-1)
     def label_lag(summary: LabelSummary) -> Estimate:
         share, below, above = _curve(summary)
-        n = np.asarray(summary.predictions)
+        size = effective(summary.predictions, summary.squared.predictions)
         value, lower, upper = (crossing(curve, level) * summary.unit_h for curve in (share, above, below))
         lower = np.where(np.isfinite(value), lower, np.nan)
         bound = np.where(value > 0, summary.unit_h, 0.0)
-        sufficient: Flags = n >= need
-        return Estimate(value, n, lower, upper, bound, sufficient=sufficient, need=f"at least {need:,} rows")
+        seen = np.asarray(summary.seen.predictions)
+        return Estimate(value, seen, lower, upper, bound, **enough(size, need))
 
     return label_lag
 
@@ -95,19 +129,19 @@ label_lag_p99 = _quantile("label_lag_p99", 0.99)
 @metric("label_coverage", LabelSummary, family="label_lag", direction=1)
 def label_coverage(summary: LabelSummary) -> Estimate:
     """Labelled within the label horizon ÷ predictions at least that old; NaN while none is."""
-    return proportion(summary.mature_labelled[..., -1], summary.mature[..., -1])
+    return proportion(summary, lambda s: (s.mature_labelled[..., -1], s.mature[..., -1]))
 
 
 @metric("label_backlog", LabelSummary, family="label_lag", unit="rows", direction=-1)
 def label_backlog(summary: LabelSummary) -> Estimate:
     """Predictions older than the label horizon that still have no label."""
-    return Estimate(np.asarray(summary.overdue, np.float64), np.asarray(summary.predictions))
+    return amount(summary, lambda s: s.overdue, summary.seen.predictions)
 
 
 @metric("overdue_share", LabelSummary, family="label_lag", direction=-1)
 def overdue_share(summary: LabelSummary) -> Estimate:
     """Label backlog ÷ predictions older than the label horizon; NaN while none is."""
-    return proportion(summary.overdue, summary.aged)
+    return proportion(summary, lambda s: (s.overdue, s.aged))
 
 
 def _lag_names(_summary: LabelSummary) -> list[str]:
@@ -125,5 +159,5 @@ def label_lag_cdf(summary: LabelSummary) -> Estimate:
     index = np.minimum(np.rint(units).astype(np.int64), curves[0].shape[-1] - 1)
     known = np.isclose(units, index, rtol=0, atol=1e-9)
     value, lower, upper = (np.where(known, curve[..., index], np.nan) for curve in curves)
-    n = np.broadcast_to(np.asarray(summary.predictions)[..., np.newaxis], value.shape)
+    n = np.broadcast_to(np.asarray(summary.seen.predictions)[..., np.newaxis], value.shape)
     return Estimate(value, n, lower, upper)

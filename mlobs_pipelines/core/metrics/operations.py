@@ -4,10 +4,19 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mlobs_pipelines.core.metrics.estimates import Z95, proportion, quantile_need, ratio
+from mlobs_pipelines.core.metrics.estimates import (
+    Z95,
+    amount,
+    effective,
+    enough,
+    proportion,
+    quantile_need,
+    ratio,
+    share_size,
+)
 from mlobs_pipelines.core.metrics.registry import metric
 from mlobs_pipelines.core.summaries import OperationSummary
-from mlobs_pipelines.core.vocabulary import Estimate, Floats, Ints
+from mlobs_pipelines.core.vocabulary import Amounts, Estimate, Floats, Ints
 
 # Half a billionth of a row: a rank such as 0.95 x 20 is not pushed into the next cell by rounding.
 _RANK_SLACK = 5e-10
@@ -15,18 +24,17 @@ _RANK_SLACK = 5e-10
 
 @metric("request_count", OperationSummary, family="operations", unit="rows")
 def request_count(summary: OperationSummary) -> Estimate:
-    """Requests of the window; exact, and 0 where there are none."""
-    n = np.asarray(summary.requests)
-    return Estimate(n.astype(np.float64), n)
+    """Requests of the window; 0 where there are none, exact unless requests were sampled."""
+    return amount(summary, lambda s: s.requests, summary.seen.requests)
 
 
 @metric("error_share", OperationSummary, family="operations", direction=-1)
 def error_share(summary: OperationSummary) -> Estimate:
     """Requests that did not end in a declared good status ÷ requests."""
-    return proportion(summary.errors, summary.requests)
+    return proportion(summary, lambda s: (s.errors, s.requests))
 
 
-def cell_quantile(counts: Ints, low: Floats, high: Floats, level: Floats) -> tuple[Floats, Floats]:
+def cell_quantile(counts: Amounts, low: Floats, high: Floats, level: Floats) -> tuple[Floats, Floats]:
     """Quantile (inverse of the empirical distribution) of binned values, and its error bound.
 
     Parameters
@@ -47,12 +55,29 @@ def cell_quantile(counts: Ints, low: Floats, high: Floats, level: Floats) -> tup
     n = counts.sum(axis=-1)
     reached = np.cumsum(counts, axis=-1)
     rank = np.clip(level * n, 1, np.maximum(n, 1)) - _RANK_SLACK
-    cell = np.argmax(reached >= rank[..., np.newaxis], axis=-1)
-    inside, total = (np.take_along_axis(a, cell[..., np.newaxis], axis=-1)[..., 0] for a in (counts, reached))
+    cell = _cell(reached, rank)
+    inside, total = (_entry(array, cell) for array in (counts, reached))
     closed = (n > 0) & np.isfinite(low[cell]) & np.isfinite(high[cell])
     width = np.subtract(high[cell], low[cell], out=np.full(cell.shape, np.nan), where=closed)
     value = low[cell] + width * np.clip(ratio(rank - (total - inside), inside), 0, 1)
     return value, width
+
+
+def _rank_size(summary: OperationSummary, level: float) -> Floats:
+    """How many rows of equal weight say as much about the share of rows up to a quantile (Woodruff 1952)."""
+    total, squared = summary.latency.sum(axis=-1), np.asarray(summary.squared.latency)
+    cell = _cell(np.cumsum(summary.latency, axis=-1), level * total)
+    below = _entry(np.cumsum(squared, axis=-1), cell)
+    return share_size(np.full(total.shape, level), total, below, squared.sum(axis=-1))
+
+
+def _cell(reached: Amounts, rank: Floats) -> Ints:
+    """Position of the first cell in which a rank is reached."""
+    return np.asarray(np.argmax(reached >= rank[..., np.newaxis], axis=-1))
+
+
+def _entry(cells: Amounts, index: Ints) -> Amounts:
+    return np.asarray(np.take_along_axis(cells, index[..., np.newaxis], axis=-1)[..., 0])
 
 
 def _latency(name: str, level: float) -> Callable[[OperationSummary], Estimate]:
@@ -61,13 +86,14 @@ def _latency(name: str, level: float) -> Callable[[OperationSummary], Estimate]:
 
     @metric(name, OperationSummary, family="operations", unit="ms", direction=-1)
     def latency(summary: OperationSummary) -> Estimate:
-        n = np.asarray(summary.latency.sum(axis=-1))
-        away = Z95 * np.sqrt(level * (1 - level) / np.maximum(n, 1))
+        n, squares, seen = (
+            np.asarray(s.latency.sum(axis=-1)) for s in (summary, summary.squared, summary.seen)
+        )
+        away = Z95 * np.sqrt(level * (1 - level) / np.maximum(_rank_size(summary, level), 1))
         levels = [np.full(n.shape, level), np.clip(level - away, 0, 1), np.clip(level + away, 0, 1)]
         edges = summary.low_ms, summary.high_ms
         (value, bound), (lower, _), (upper, _) = (cell_quantile(summary.latency, *edges, p) for p in levels)
-        sufficient = n >= need
-        return Estimate(value, n, lower, upper, bound, sufficient=sufficient, need=f"at least {need:,} rows")
+        return Estimate(value, seen, lower, upper, bound, **enough(effective(n, squares), need))
 
     return latency
 

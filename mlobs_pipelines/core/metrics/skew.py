@@ -2,7 +2,13 @@
 
 import numpy as np
 
-from mlobs_pipelines.core.metrics.estimates import MIN_PROPORTION, NEED_PROPORTION, proportion, ratio
+from mlobs_pipelines.core.metrics.estimates import (
+    MIN_PROPORTION,
+    effective,
+    enough,
+    proportion,
+    ratio,
+)
 from mlobs_pipelines.core.metrics.registry import metric
 from mlobs_pipelines.core.summaries import SkewSummary
 from mlobs_pipelines.core.vocabulary import Estimate
@@ -11,19 +17,19 @@ from mlobs_pipelines.core.vocabulary import Estimate
 @metric("skew_mismatch_share", SkewSummary, family="skew", direction=-1)
 def skew_mismatch_share(summary: SkewSummary) -> Estimate:
     """Rows with two different values ÷ rows with at least one."""
-    return proportion(summary.mismatched, summary.pairs)
+    return proportion(summary, lambda s: (s.mismatched, s.pairs))
 
 
 @metric("skew_missing_share", SkewSummary, family="skew", direction=-1)
 def skew_missing_share(summary: SkewSummary) -> Estimate:
     """Rows whose value serving did not have although it was known ÷ rows with at least one value."""
-    return proportion(summary.missing, summary.pairs)
+    return proportion(summary, lambda s: (s.missing, s.pairs))
 
 
 @metric("skew_extra_share", SkewSummary, family="skew", direction=-1)
 def skew_extra_share(summary: SkewSummary) -> Estimate:
     """Rows served with a value that was not known at the time ÷ rows with at least one value."""
-    return proportion(summary.extra, summary.pairs)
+    return proportion(summary, lambda s: (s.extra, s.pairs))
 
 
 @metric("skew_smape", SkewSummary, family="skew", direction=-1)
@@ -32,7 +38,9 @@ def skew_smape(summary: SkewSummary) -> Estimate:
 
     0 where every value on both sides is zero; NaN for categories, and where no row has both values.
     """
-    both = np.asarray(summary.pairs - summary.missing - summary.extra)
+    both, squares, seen = (
+        np.asarray(s.pairs - s.missing - s.extra) for s in (summary, summary.squared, summary.seen)
+    )
     agreed = (summary.absolute_sum == 0) & (both > 0) & summary.numeric
     value = np.where(agreed, 0.0, ratio(summary.absolute_delta, summary.absolute_sum))
-    return Estimate(value, both, sufficient=both >= MIN_PROPORTION, need=NEED_PROPORTION)
+    return Estimate(value, seen, **enough(effective(both, squares), MIN_PROPORTION))
