@@ -12,6 +12,7 @@ import polars as pl
 import pyarrow as pa
 
 from mlobs_pipelines.sources.deliveries import Place, Slot, UnreadableError
+from mlobs_pipelines.sources.templates import PlaceError
 
 Opened = Callable[[], IO[bytes]]
 Frames = Callable[[], Iterator[pl.DataFrame]]
@@ -86,6 +87,8 @@ def attempt(form: str, act: Callable[[], _T]) -> _T:
     """Return what `act` returns; whatever a reader gives up with becomes `UnreadableError`."""
     try:
         return act()
+    except PlaceError:
+        raise  # the place is lost, not the file
     except GIVEN_UP as error:
         problem = damaged(form, error)
     raise UnreadableError(problem)
@@ -95,6 +98,8 @@ def guarded(form: str, frames: Frames) -> Iterator[pl.DataFrame]:
     """Yield frames; whatever a reader gives up with becomes `UnreadableError` without the reader's words."""
     try:
         yield from frames()
+    except PlaceError:
+        raise
     except GIVEN_UP as error:
         problem = damaged(form, error)
     else:

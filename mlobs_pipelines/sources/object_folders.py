@@ -74,7 +74,7 @@ class ObjectFolders:
 
     def _lost(self, error: BaseException) -> PlaceError:
         kind = type(error).__name__
-        what = "check the endpoint, the region and the network"
+        what = "check that the bucket exists, the endpoint, the region and the network"
         if isinstance(error, FileNotFoundError):
             what = "there is no such bucket: check the contract's location"
         if isinstance(error, PermissionError) or kind in {"PermissionDeniedError", "UnauthenticatedError"}:

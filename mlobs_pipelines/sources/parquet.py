@@ -14,7 +14,9 @@ import pyarrow.parquet as pq
 from mlobs_pipelines.sources.deliveries import BATCH_ROWS, Place, Slot, UnreadableError
 from mlobs_pipelines.sources.formats import Opened, Readable, repeated, wanted
 
-_BUFFER = 1 << 20
+_BUFFER = 1 << 16
+_FRAME_BYTES = 128 * 1024 * 1024
+_FEWEST_ROWS = 256
 _ENCRYPTED = b"PARE"
 
 
@@ -46,8 +48,16 @@ def _parquet(file: IO[bytes]) -> Any:  # noqa: ANN401 -- pyarrow has no types
 
 def _frames(opened: Opened, names: list[str]) -> Iterator[pl.DataFrame]:
     with opened() as file:
-        batches = _parquet(file).iter_batches(BATCH_ROWS, columns=names)
+        parquet = _parquet(file)
+        batches = parquet.iter_batches(_batch_rows(parquet.metadata), columns=names)
         yield from (frame_of(batch.select(names)) for batch in batches)
+
+
+def _batch_rows(metadata: Any) -> int:  # noqa: ANN401 -- pyarrow has no types
+    """Fewer rows a frame where rows are long, as logged requests are."""
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    longest = max((group.total_byte_size // max(group.num_rows, 1) for group in groups), default=0)
+    return max(_FEWEST_ROWS, min(BATCH_ROWS, _FRAME_BYTES // max(longest, 1)))
 
 
 def frame_of(batch: Any) -> pl.DataFrame:  # noqa: ANN401 -- pyarrow has no types

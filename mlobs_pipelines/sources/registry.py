@@ -1,7 +1,7 @@
 """Which kinds of places and which formats there are, each by the one module that knows it.
 
-A new source is a module and a line here; the conformance tests run on every line. Modules are imported when a
-place needs them.
+A new source is a module with `deliveries` and a line here, a new format one with `look`; the conformance
+tests run on every line. Modules are imported when a place needs them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,6 +13,8 @@ from mlobs_pipelines.sources.formats import Look, Opened, Readable
 _PACKAGE = "mlobs_pipelines.sources."
 BINARY = frozenset({"parquet"})
 """Formats whose files are not compressed as a whole."""
+TABLES: Mapping[str, str] = {"delta": "delta", "inference-table": "inference_source"}
+"""Formats that are more than one file, by the module that reads them wherever they lie."""
 
 
 def _format(module: str) -> Look:
@@ -23,28 +25,54 @@ def _format(module: str) -> Look:
     return look
 
 
+def _log(module: str) -> Look:
+    def look(opened: Opened, place: Place, slot: Slot) -> Readable:
+        mapped = import_module(_PACKAGE + module)
+        with opened() as file:
+            columns = mapped.columns(file, place, slot)
+        return Readable(columns, lambda: mapped.frames(opened(), place, slot))
+
+    return look
+
+
 def _source(module: str) -> Source:
     def deliveries(place: Place, slot: Slot) -> Iterator[Delivery]:
-        found = _OWN_SOURCES.get(place.format, module)
+        found = TABLES.get(place.format, module)
+        if module == "sql" and found == "delta":
+            found = module
         yield from import_module(_PACKAGE + found).deliveries(place, slot)
 
     return deliveries
 
 
-_OWN_SOURCES = {"delta": "delta"}
-
 FORMATS: Mapping[str, Look] = {
     "parquet": _format("parquet"),
     "csv": _format("delimited"),
     "jsonl": _format("json_lines"),
+    "sagemaker-data-capture": _log("sagemaker"),
+    "kserve": _log("kserve"),
+    "seldon": _log("kserve"),
 }
-"""By the format of a place."""
+"""Formats of one file, by the format of a place."""
 
+FILE_KINDS = ("local", "s3", "gcs", "azure", "memory")
+_FILES, _SQL = _source("files"), _source("sql")
+DATABASES = (
+    "sqlite",
+    "mariadb",
+    "postgresql",
+    "postgres",
+    "mysql",
+    "sqlserver",
+    "oracle",
+    "redshift",
+    "snowflake",
+    "trino",
+    "duckdb",
+    "databricks",
+)
 SOURCES: Mapping[str, Source] = {
-    "local": _source("files"),
-    "s3": _source("files"),
-    "gcs": _source("files"),
-    "azure": _source("files"),
-    "memory": _source("files"),
+    **dict.fromkeys(FILE_KINDS, _FILES),
+    **dict.fromkeys(DATABASES, _SQL),
 }
 """By the kind of a place."""
