@@ -16,6 +16,10 @@ from mlobs_pipelines.contracts.documents import Document
 from mlobs_pipelines.contracts.problems import KeyPath, Problem, listed, suggestion
 
 _KEYS = ("additionalProperties", "unevaluatedProperties")
+_INSTEAD = {
+    word: f"write type: custom and the custom property type with the value {word}"
+    for word in ("gcs", "sqlite", "mariadb")
+}
 _WORDS = {
     "string": "text",
     "integer": "a whole number",
@@ -104,6 +108,8 @@ def _wrong(error: ValidationError) -> tuple[str, str]:
         return f"{_shown(error.instance)} is not {wanted}", quoted
     if error.validator == "enum":
         known = cast("list[str]", error.validator_value)
+        if str(error.instance) in _INSTEAD:
+            return f"the standard has no word {error.instance}", _INSTEAD[str(error.instance)]
         return f"{_shown(error.instance)} is not a valid value", suggestion(error.instance, known)
     if error.validator == "pattern":
         return f"{_shown(error.instance)} has a form that is not allowed", f"pattern: {error.validator_value}"

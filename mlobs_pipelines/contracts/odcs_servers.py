@@ -13,10 +13,11 @@ from mlobs_pipelines.contracts.custom_properties import customs, name_problems, 
 from mlobs_pipelines.contracts.documents import Document
 from mlobs_pipelines.contracts.odcs import Dataset, Server
 from mlobs_pipelines.contracts.odcs_keys import items
-from mlobs_pipelines.contracts.problems import KeyPath, Problem, listed, suggestion
+from mlobs_pipelines.contracts.problems import KeyPath, Problem, listed, suggestion, typo
 from mlobs_pipelines.contracts.server_options import (
     CHECKS,
     DELIMITED,
+    DELTA_WATERMARKS,
     FITS,
     FORMATS,
     LOGS,
@@ -61,12 +62,13 @@ _OPTIONS: Mapping[str, str] = {
 }
 _PROPERTIES = frozenset(
     {"encoding", *DELIMITED, "region", "watermarkColumn", "watermarkType", "query", "table", "mapping"}
-    | {"type", "format", "storage", "features"}
+    | {"type", "format", "storage", "features", "order"}
 )
 _SECRET = re.compile(
-    r"(?i)user(name)?|.*(passw|pwd|secret|token|credential|(api|access|private|account)_?key|sas)"
+    r"(?i)user(_?name)?|.*(passw|pwd|secret|token|credential|(api|access|private|account|sas)_?key).*"
 )
 _SECRET_URL = re.compile(r"(?i)://[^/@\s]*:[^/@\s]*@|[?&](sig|token|x-amz-(signature|credential))=")
+_OF_DATABASES = frozenset({"query", "table", "order", "format"})
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -85,20 +87,25 @@ def servers_problems(document: Document, dataset: Dataset) -> Iterator[Problem]:
 
 def read_server(data: Mapping[str, Any]) -> Server:
     """Return the server of a document without problems."""
-    (_, server), said = items(data, "servers")[0], values(items(data, "servers")[0][1])
-    kind = _kind(server)
-    written = {key: value for key, value in (server | said).items() if key in _OPTIONS}
-    options = {_OPTIONS[key]: str(value) for key, value in written.items()}
+    _, server = items(data, "servers")[0]
+    form = str(server.get("format") or values(server).get("format") or "")
+    return Server(server["server"], _kind(server), form, _location(server, values(server)), _options(server))
+
+
+def _options(server: Mapping[str, Any]) -> dict[str, str]:
+    said = values(server)
+    options = {_OPTIONS[key]: str(value) for key, value in (server | said).items() if key in _OPTIONS}
     if "watermark" in options:
         options.setdefault("watermark_type", "timestamp")
     if "mapping" in said:
         options["mapping"] = json.dumps(mapping(said["mapping"]), sort_keys=True)
-    if "features" in said:
-        options["features"] = ",".join(said["features"])
+    for key in said.keys() & {"features", "order"}:
+        options[key] = ",".join(said[key])
+    if server.get("format") == "inference-table" and _filed(server):
+        options["storage"] = "delta" if _in_delta(server) else "parquet"
     if options.get("delimiter") in ("tab", "\\t"):
         options["delimiter"] = "\t"
-    form = str(server.get("format") or said.get("format") or "")
-    return Server(server["server"], kind, form, _location(server, said), options)
+    return options
 
 
 def _kind(server: Mapping[str, Any]) -> str:
@@ -113,6 +120,17 @@ def _filed(server: Mapping[str, Any]) -> bool:
     """Whether rows lie in files; a custom place has files if it has a format."""
     kind = server.get("type")
     return kind in FILES and (kind != "custom" or "format" in server)
+
+
+def _in_delta(server: Mapping[str, Any]) -> bool:
+    """Whether rows lie in a Delta table; an inference table does if its location names no files."""
+    if server.get("format") != "inference-table":
+        return server.get("format") == "delta"
+    location = str(server.get("location") or server.get("path"))
+    for filled in ("{landing}", "{table}"):
+        location = location.replace(filled, "")
+    in_files = location.endswith(".parquet") or "{" in location or "*" in location
+    return bool(values(server).get("storage", "parquet" if in_files else "delta") == "delta")
 
 
 def _location(server: Mapping[str, Any], said: Mapping[str, Any]) -> str:
@@ -144,13 +162,14 @@ def _server(
         if kind is not None:
             yield document.problem((*path, "type"), said, f"valid: {', '.join((*FILES, *SQL))}")
         return
-    yield from name_problems(document, path, server, _PROPERTIES)
+    known = _PROPERTIES if kind == "custom" else _PROPERTIES - {"type"}
+    yield from name_problems(document, path, server, known)
     if kind == "custom":
         yield from _custom(document, path, server)
     for name, (place, value) in customs(server).items():
         here = (*path, "customProperties", place)
-        if name not in _PROPERTIES and kind != "custom" and not _SECRET.fullmatch(name):
-            yield document.problem((*here, "property"), f"{name} is not read", suggestion(name, _PROPERTIES))
+        if not (name in known or kind == "custom" or _SECRET.fullmatch(name) or typo(name, known)):
+            yield document.problem((*here, "property"), f"{name} is not read", suggestion(name, known))
         elif name in CHECKS and (wrong := CHECKS[name](value)):
             yield document.problem((*here, "value"), f"{name}: {wrong[0]}", wrong[1])
     check = _file_place if _filed(server) else _sql_place
@@ -176,9 +195,11 @@ def _file_place(
     if not isinstance(server.get(key), str):
         yield document.problem((*path, key), "the key is missing", "write where the files lie")
         return
-    delta = form == "delta" or values(server).get("storage") == "delta"
+    delta = _in_delta(server)
     needed = {"table"} if dataset == "features" else set()
-    yield from _template(document, (*path, key), server[key], needed | ({"date"} if not delta else set()))
+    known = ("landing", "table") if delta else _PLACEHOLDERS
+    needed |= set() if delta else {"date"}
+    yield from _template(document, (*path, key), server[key], needed, known)
     if kind != "local" and "{landing}" in server[key]:
         said = "{landing} is a folder of this machine"
         yield document.problem((*path, key), said, "write the address, as in s3://bucket/folder")
@@ -210,13 +231,24 @@ def _file_options(
     for key in ("encoding", "delimiter"):
         if key in server and (wrong := CHECKS[key](server[key])):
             yield document.problem((*path, key), *wrong)
-    if delta and "watermarkColumn" not in said:
-        yield document.problem(path, *_NO_WATERMARK)
-    if not delta and (stray := {"watermarkColumn", "query", "table"} & said.keys()):
-        where = written[min(stray)]
-        yield document.problem(where, f"{min(stray)} fits databases and delta only", "remove it")
+    for key in sorted(_OF_DATABASES & said.keys()):
+        yield document.problem(written[key], f"{key} fits databases only", "remove it")
+    yield from _file_watermark(document, path, server, form, delta=delta)
     for key in said.keys() & {"mapping", "features"}:
         yield from _mapped(document, written[key], column_names(said[key]))
+
+
+def _file_watermark(
+    document: Document, path: KeyPath, server: Mapping[str, Any], form: str, *, delta: bool
+) -> Iterator[Problem]:
+    said, written = values(server), _written(path, server)
+    if form == "delta" and "watermarkColumn" not in said:
+        yield document.problem(path, *_NO_WATERMARK)
+    if delta and said.get("watermarkType", "timestamp") not in DELTA_WATERMARKS:
+        valid = f"valid: {listed(DELTA_WATERMARKS)}"
+        yield document.problem(written["watermarkType"], "a type that Delta tables do not have", valid)
+    for key in sorted({"watermarkColumn", "watermarkType"} & said.keys()) if not delta else ():
+        yield document.problem(written[key], f"{key} fits databases and delta only", "remove it")
 
 
 def _written(path: KeyPath, server: Mapping[str, Any]) -> dict[str, KeyPath]:
@@ -249,17 +281,19 @@ def _sql_place(
     document: Document, path: KeyPath, server: Mapping[str, Any], dataset: Dataset
 ) -> Iterator[Problem]:
     said, places = values(server), customs(server)
-    if "watermarkColumn" not in said:
+    if "watermarkColumn" not in said and said.get("format") != "inference-table":
         yield document.problem(path, *_NO_WATERMARK)
     for key in ("mapping", "features", *DELIMITED, "encoding"):
         if key in places and said.get("format") not in LOGS:
             here = (*path, "customProperties", places[key][0])
             yield document.problem(here, f"{key} does not fit a database", "remove it")
-    for key in ("table", "query"):
-        if isinstance(said.get(key), str):
-            here = (*path, "customProperties", places[key][0], "value")
-            needed = {"table"} if dataset == "features" else set()
-            yield from _template(document, here, said[key], needed, ("table",))
+    needed = {"table"} if dataset == "features" else set()
+    if isinstance(said.get("table"), str) and "query" not in said:
+        here = (*path, "customProperties", places["table"][0], "value")
+        yield from _template(document, here, said["table"], needed, ("table",))
+    if needed and "{table}" not in str(said.get("query", "{table}")):
+        here = (*path, "customProperties", places["query"][0], "value")
+        yield document.problem(here, "{table} is missing", "each feature view has its own rows")
 
 
 def _template(
@@ -267,7 +301,7 @@ def _template(
     path: KeyPath,
     template: str,
     needed: set[str],
-    known: tuple[str, ...] = _PLACEHOLDERS,
+    known: tuple[str, ...],
 ) -> Iterator[Problem]:
     try:
         parts = [(name, form, turn) for _, name, form, turn in string.Formatter().parse(template)]

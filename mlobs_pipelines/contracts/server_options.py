@@ -23,6 +23,7 @@ WATERMARKS = (
     "string",
 )
 STORED = ("parquet", "delta")
+DELTA_WATERMARKS = ("timestamp", "date", "string")
 DELIMITED = ("delimiter", "separator", "quote")
 FITS: Mapping[str, tuple[str, ...]] = {
     "encoding": ("csv", "jsonl", *LOGS[:3]),
@@ -76,7 +77,7 @@ def _bad_mapping(value: object) -> tuple[str, str] | None:
 
 def _bad_names(value: object) -> tuple[str, str] | None:
     fine = isinstance(value, list) and value and all(isinstance(name, str) and name for name in value)
-    return None if fine else ("not a list of columns", "write them in the order of the request's values")
+    return None if fine else ("not a list of columns", "write their names, in their order")
 
 
 def _one_of(words: tuple[str, ...]) -> Callable[[object], tuple[str, str] | None]:
@@ -92,6 +93,7 @@ CHECKS: Mapping[str, Callable[[object], tuple[str, str] | None]] = {
     "watermarkColumn": _bad_text,
     "watermarkType": _one_of(WATERMARKS),
     "features": _bad_names,
+    "order": _bad_names,
     "query": _bad_text,
     "table": _bad_text,
     "region": _bad_text,
