@@ -1,4 +1,4 @@
-"""Ingest in Dagster: the three datasets as assets, their contracts and expectations as checks."""
+"""Ingest in Dagster: the three datasets as assets, and what their deliveries say as checks."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
@@ -6,16 +6,17 @@ from datetime import date
 import dagster as dg
 import polars as pl
 
-from mlobs_pipelines.contracts.expectations import ExpectationResult, run_expectations
 from mlobs_pipelines.contracts.folder import ModelSpec
-from mlobs_pipelines.contracts.odcs import DATASETS, Contract, Dataset
+from mlobs_pipelines.contracts.odcs import DATASETS, Dataset
 from mlobs_pipelines.defs.assets import Part, table_asset
 from mlobs_pipelines.defs.checks import Finding, Look, partitioned_check
+from mlobs_pipelines.defs.deliveries import DAY, judge_deliveries, judge_privacy
 from mlobs_pipelines.defs.resources import Site
 from mlobs_pipelines.steps.ingest import LAYOUTS, ingest
+from mlobs_pipelines.steps.layouts import repeats_layout
 from mlobs_pipelines.steps.walk import Outcomes, Walk, texts
-from mlobs_pipelines.store.lake import Where
-from mlobs_pipelines.store.tables import DELIVERIES, QUARANTINE
+from mlobs_pipelines.store.lake import Between, Where
+from mlobs_pipelines.store.tables import DELIVERIES, QUARANTINE, RULE_RESULTS
 
 SAYS = {
     "predictions": "Predictions as logged by serving, under contract: one row per prediction and version.",
@@ -27,23 +28,23 @@ SAYS = {
 def ingest_parts(site: Site, spec: ModelSpec) -> Iterator[Part]:
     """Assets and checks of the ingest step."""
     for dataset in DATASETS:
-        contract: Contract = getattr(spec, dataset)
+        contract = spec.contract(dataset)
+        layout = LAYOUTS[dataset](spec)
         yield table_asset(
-            site,
-            spec,
-            _step(dataset),
-            LAYOUTS[dataset](spec),
-            SAYS[dataset],
-            contract=contract,
-            kinds={"polars"},
+            site, spec, _step(dataset), layout, SAYS[dataset], contract=contract, kinds={"polars"}
         )
         says = (
-            f"Every delivery keeps the contract {contract.id} {contract.version}: columns, types, row rules."
+            f"Every delivery is there and keeps the contract {contract.id} {contract.version}: "
+            "columns, types, row rules, each row once."
         )
         yield partitioned_check(site, spec, dataset, "contract", says, _contract(dataset))
-        if any(table.expectations for table in contract.tables):
-            says = "The Great Expectations rules of the contract hold for the accepted rows."
-            yield partitioned_check(site, spec, dataset, "expectations", says, _expectations(dataset))
+        if any(table.expectations or table.day_rules for table in contract.tables):
+            says = (
+                "The contract's rules about a day as a whole hold; one of severity error holds the day back."
+            )
+            yield partitioned_check(site, spec, dataset, "rules", says, _rules(dataset))
+        says = "No column that is not classified so looks like personal data or secrets."
+        yield partitioned_check(site, spec, dataset, "privacy", says, _privacy(dataset))
 
 
 def _step(dataset: Dataset) -> Callable[[Walk, Sequence[date]], Outcomes]:
@@ -53,99 +54,82 @@ def _step(dataset: Dataset) -> Callable[[Walk, Sequence[date]], Outcomes]:
     return step
 
 
+def _records(walk: Walk, dataset: Dataset, first: date, last: date) -> pl.DataFrame:
+    span = Between(first.isoformat(), last.isoformat())
+    return pl.DataFrame(walk.lake.read(walk.model, DELIVERIES, where={"dataset": dataset, "day": span}))
+
+
 def _contract(dataset: Dataset) -> Look:
     def look(walk: Walk, days: Sequence[date]) -> Mapping[date, Finding]:
+        contract = walk.spec.contract(dataset)
+        since = min(days) - (contract.frequency_days or 0) * DAY
+        records = _records(walk, dataset, since, max(days))
         where: Where = {"dataset": [dataset], "day": texts(days)}
-        deliveries = pl.DataFrame(walk.lake.read(walk.model, DELIVERIES, where=where))
         aside = pl.DataFrame(walk.lake.read(walk.model, QUARANTINE, where=where, columns=["day", "rules"]))
         rules = aside.explode("rules").group_by("day", "rules").len().sort("day", "rules")
-        return {day: _judge_deliveries(deliveries, rules, day) for day in days}
+        beaten = _beaten(walk, dataset, records)
+        return {day: judge_deliveries(contract, day, walk.as_of, records, rules, beaten) for day in days}
 
     return look
 
 
-def _judge_deliveries(deliveries: pl.DataFrame, rules: pl.DataFrame, day: date) -> Finding:
-    mine = deliveries.filter(pl.col("day") == day.isoformat())
-    totals = {name: int(mine.get_column(name).sum()) for name in ("rows_in", "accepted", "quarantined")}
-    states = dict(mine.group_by("state").len().sort("state").iter_rows())
-    broken = dict(rules.filter(pl.col("day") == day.isoformat()).select("rules", "len").iter_rows())
-    reasons = [text for text in mine.get_column("reason").to_list() if text]
-    metadata: dict[str, dg.MetadataValue] = {
-        **{name: dg.MetadataValue.int(value) for name, value in totals.items()},
-        **{f"deliveries_{state}": dg.MetadataValue.int(count) for state, count in states.items()},
-    }
-    if broken:
-        metadata["rows_by_rule"] = dg.MetadataValue.table(
-            [dg.TableRecord({"rule": rule, "rows": count}) for rule, count in broken.items()]
-        )
-    if reasons:
-        metadata["reasons"] = dg.MetadataValue.text("; ".join(reasons))
-    return _contract_finding(totals, states, reasons, metadata)
+def _beaten(walk: Walk, dataset: Dataset, records: pl.DataFrame) -> pl.DataFrame:
+    """Rows that stand back, by day of their delivery and reason."""
+    layout = repeats_layout(LAYOUTS[dataset](walk.spec))
+    reached = records.filter(pl.col("repeated") > 0).get_column("event_days").explode().drop_nulls()
+    where: Where = {"day": sorted(set(reached))}
+    rows = walk.lake.read(walk.model, layout, where=where, columns=["delivered_on", "reason"])
+    return pl.DataFrame(rows).group_by("delivered_on", "reason").len().sort("delivered_on", "reason")
 
 
-def _contract_finding(
-    totals: Mapping[str, int],
-    states: Mapping[str, int],
-    reasons: Sequence[str],
-    metadata: Mapping[str, dg.MetadataValue],
-) -> Finding:
-    if states.get("refused"):
-        return Finding(passed=False, description=f"Refused: {'; '.join(reasons)}.", metadata=metadata)
-    if totals["quarantined"]:
-        text = (
-            f"{totals['quarantined']} of {totals['rows_in']} rows broke the contract and are in quarantine "
-            f"({'; '.join(reasons)}); the other {totals['accepted']} flow on."
-        )
-        return Finding(passed=False, description=text, severe=False, metadata=metadata)
-    if not totals["rows_in"]:
-        return Finding(
-            passed=True, description="No delivery, or an empty one: an empty day.", metadata=metadata
-        )
-    return Finding(
-        passed=True, description=f"All {totals['rows_in']} rows keep the contract.", metadata=metadata
-    )
-
-
-def _expectations(dataset: Dataset) -> Look:
+def _privacy(dataset: Dataset) -> Look:
     def look(walk: Walk, days: Sequence[date]) -> Mapping[date, Finding]:
-        layout = LAYOUTS[dataset](walk.spec)
-        rows = walk.lake.read(walk.model, layout, where={"day": texts(days)})
-        frame = pl.DataFrame(rows)
-        return {day: _expect(walk, dataset, frame.filter(pl.col("day") == day.isoformat())) for day in days}
+        records = _records(walk, dataset, min(days), max(days))
+        return {day: judge_privacy(day, records) for day in days}
 
     return look
 
 
-def _expect(walk: Walk, dataset: Dataset, rows: pl.DataFrame) -> Finding:
-    if rows.is_empty():
-        return Finding(passed=True, undecided=True, description="No rows to hold the expectations against.")
-    contract: Contract = getattr(walk.spec, dataset)
-    results: list[ExpectationResult] = []
-    for table in contract.tables:
-        mine = rows.filter(pl.col("view") == table.name) if "view" in rows.columns else rows
-        results += run_expectations(table, mine)
-    failed = [result for result in results if result.outcome != "pass"]
-    records = [
-        dg.TableRecord(
-            {
-                "expectation": result.type,
-                "columns": ", ".join(result.columns),
-                "outcome": result.outcome,
-                "severity": result.severity,
-                "reason": result.reason,
-            }
-        )
-        for result in results
-    ]
-    names = ", ".join(sorted({result.type for result in failed}))
-    text = (
-        f"{len(failed)} of {len(results)} expectations failed: {names}"
-        if failed
-        else f"All {len(results)} hold."
+def _rules(dataset: Dataset) -> Look:
+    def look(walk: Walk, days: Sequence[date]) -> Mapping[date, Finding]:
+        where: Where = {"dataset": [dataset], "day": texts(days)}
+        results = pl.DataFrame(walk.lake.read(walk.model, RULE_RESULTS, where=where))
+        return {day: _judge_rules(results.filter(pl.col("day") == day.isoformat())) for day in days}
+
+    return look
+
+
+def _judge_rules(results: pl.DataFrame) -> Finding:
+    looked_at = results.filter(pl.col("rows") > 0)
+    failed = results.filter(pl.col("outcome") != "pass")
+    if results.is_empty() or (looked_at.is_empty() and failed.is_empty()):
+        return Finding(passed=True, undecided=True, description="No rows to hold the rules against.")
+    shown = [dg.TableRecord(_shown(row)) for row in results.iter_rows(named=True)]
+    metadata = {"rules": dg.MetadataValue.table(shown)}
+    if failed.is_empty():
+        return Finding(passed=True, description=f"All {results.height} rules hold.", metadata=metadata)
+    severe = "error" in failed.get_column("severity").to_list()
+    said = "; ".join(f"{name}: {why}" for name, why in failed.select("rule", "reason").iter_rows())
+    held = " The day is held back: no step reads it." if severe and looked_at.height else ""
+    text = f"{failed.height} of {results.height} rules failed: {said}.{held}"
+    return Finding(passed=False, description=text, severe=severe, metadata=metadata)
+
+
+def _shown(row: Mapping[str, object]) -> dict[str, str | int | float | bool | None]:
+    names = (
+        "table",
+        "rule",
+        "outcome",
+        "severity",
+        "reason",
+        "count",
+        "rows",
+        "share",
+        "description",
+        "runbook",
     )
-    return Finding(
-        passed=not failed,
-        description=text,
-        severe=any(result.severity == "error" for result in failed),
-        metadata={"expectations": dg.MetadataValue.table(records)},
-    )
+    shown: dict[str, str | int | float | bool | None] = {}
+    for name in names:
+        value = row[name]
+        shown[name] = value if isinstance(value, int | float | str) else None
+    return shown

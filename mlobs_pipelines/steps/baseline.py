@@ -6,6 +6,7 @@ A feature's cells are fixed once, on the first declared version that has it; its
 import hashlib
 import json
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,8 @@ from mlobs_pipelines.core.buckets import (
 )
 from mlobs_pipelines.engine.cells import coded_rows, groupings
 from mlobs_pipelines.engine.scan import FeaturePlan, floats, scan_features
-from mlobs_pipelines.sources.files import read_file
+from mlobs_pipelines.sources.deliveries import Place, Slot, UnreadableError
+from mlobs_pipelines.sources.files import deliveries
 from mlobs_pipelines.steps.bins import SCORE, BaselineError, stored_grids
 from mlobs_pipelines.steps.layouts import BASELINE_FEATURES, BASELINE_LAYOUT
 from mlobs_pipelines.steps.walk import Outcome, Walk
@@ -63,15 +65,8 @@ def measure_baselines(walk: Walk) -> dict[str, Outcome]:
 def _training(walk: Walk, version: str) -> tuple[pl.DataFrame, dict[str, float]]:
     declared = walk.spec.monitor.versions[version]
     path = Path(declared.baseline.format(landing=walk.landing))
-    delivery = read_file(path, "parquet")
-    if delivery.frame is None:
-        why = delivery.problem or "the file does not exist"
-        raise BaselineError(f"baseline of {version}: {path}: {why}")
     wanted = [*walk.spec.monitor.feature_names, SCORE, *walk.spec.monitor.segments]
-    absent = sorted(set(wanted) - set(delivery.frame.columns))
-    if absent:
-        raise BaselineError(f"baseline of {version}: {path}: missing column {', '.join(absent)}")
-    frame = delivery.frame.select(*dict.fromkeys(wanted))
+    frame = _rows(version, path, tuple(dict.fromkeys(wanted)))
     numbers = [f.name for f in walk.spec.monitor.features if f.kind == "numeric"]
     wrong = [name for name in [*numbers, SCORE] if not _numeric(frame.schema[name])]
     if wrong:
@@ -81,6 +76,21 @@ def _training(walk: Walk, version: str) -> tuple[pl.DataFrame, dict[str, float]]
     if scored.is_empty():
         raise BaselineError(f"baseline of {version}: {path}: no row has a score between 0 and 1")
     return scored, _importance(version, Path(declared.facts.format(landing=walk.landing)))
+
+
+def _rows(version: str, path: Path, columns: tuple[str, ...]) -> pl.DataFrame:
+    slot = Slot("baseline", date.min, columns)
+    for delivery in deliveries(Place("local", "parquet", str(path)), slot) if path.is_file() else ():
+        if delivery.problem:
+            raise BaselineError(f"baseline of {version}: {path}: {delivery.problem}")
+        absent = sorted(set(columns) - set(delivery.columns))
+        if absent:
+            raise BaselineError(f"baseline of {version}: {path}: missing column {', '.join(absent)}")
+        try:
+            return pl.concat([frame.select(columns) for frame in delivery.frames()])
+        except UnreadableError as error:
+            raise BaselineError(f"baseline of {version}: {path}: {error}") from None
+    raise BaselineError(f"baseline of {version}: {path}: the file does not exist")
 
 
 def _numeric(kind: pl.DataType) -> bool:

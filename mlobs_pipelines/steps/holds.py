@@ -1,4 +1,4 @@
-"""Days that a contract holds back: a rule of severity error failed on them, so no step after ingest reads them.
+"""Days that a contract holds back: a rule of severity error failed, so no step after ingest reads them.
 
 The rules are judged by the ingest step; here their results are asked.
 """
@@ -28,7 +28,9 @@ def held(walk: Walk, dataset: Dataset, days: Sequence[date]) -> dict[str, str]:
     where = {"dataset": dataset, "day": span}
     columns = ["day", "table", "rule", "severity", "outcome", "reason", "rows"]
     found = pl.DataFrame(walk.lake.read(walk.model, RULE_RESULTS, where=where, columns=columns))
-    broken = found.filter((pl.col("severity") == "error") & (pl.col("outcome") != "pass") & (pl.col("rows") > 0))
+    broken = found.filter(
+        (pl.col("severity") == "error") & (pl.col("outcome") != "pass") & (pl.col("rows") > 0)
+    )
     reasons: dict[str, str] = {}
     for day, table, rule, reason in broken.select("day", "table", "rule", "reason").iter_rows():
         said = f"{table}: {rule}: {reason}"

@@ -13,7 +13,9 @@ from mlobs_pipelines.store.layout import TableLayout
 
 UTC_TIME = pa.timestamp("us", tz="UTC")
 DAY = pa.field("day", pa.string())
-ORIGIN = [pa.field("delivered_on", pa.string()), pa.field("delivery", pa.string()), pa.field("delivery_row", pa.int64())]
+ORIGIN = list(
+    pa.schema([("delivered_on", pa.string()), ("delivery", pa.string()), ("delivery_row", pa.int64())])
+)
 WEIGHT = pa.field("sample_weight", pa.float64())
 BASELINE_LAYOUT = TableLayout("baseline", CELLS_SCHEMA, ("model_version",), SORT_BY)
 BASELINE_FEATURES = TableLayout(

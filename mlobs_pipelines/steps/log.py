@@ -53,7 +53,7 @@ def _log_chunk(walk: Walk, days: list[date]) -> Outcomes:
         rows_in, bad = _rows_of(frame, text), _rows_of(unknown, text)
         note = refused.get(text, "")
         if text in held_back:
-            note = f"held back: a rule of the contract failed on the predictions of this day ({held_back[text]})"
+            note = f"held back: a rule of the contract failed on this day's predictions ({held_back[text]})"
         if bad:
             declared = ", ".join(sorted(versions))
             note = f"{bad} rows of a version that monitor.yaml does not declare (declared: {declared})"

@@ -15,7 +15,7 @@ from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.engine.joins import View, point_in_time
 from mlobs_pipelines.steps.holds import held, released
 from mlobs_pipelines.steps.layouts import features_layout, predictions_layout, snapshots_layout
-from mlobs_pipelines.steps.rotation import to_current
+from mlobs_pipelines.steps.privacy import to_current
 from mlobs_pipelines.steps.walk import Evidence, Outcome, Outcomes, Walk, chunks, keys, published, texts
 from mlobs_pipelines.store.lake import Between, PartitionVersion
 from mlobs_pipelines.store.tables import HASH_ALIASES

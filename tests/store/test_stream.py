@@ -31,7 +31,7 @@ def test_a_streamed_partition_reads_like_any_other(tmp_path):
     read = lake.read("m", LAYOUT, where={"day": "2024-01-01"})
     assert read.column("a").to_pylist() == list(range(17))
     assert set(read.column("day").to_pylist()) == {"2024-01-01"}
-    assert lake.partitions("m", "rows") == [("2024-01-01",), ("2024-01-02",)]
+    assert list(lake.partitions("m", "rows")) == [("2024-01-01",), ("2024-01-02",)]
     assert lake.partition_versions("m", "rows")[("2024-01-01",)].content_hash == done.content_hash
 
 
@@ -80,7 +80,7 @@ def test_streams_of_different_days_at_once_all_land(tmp_path):
         thread.start()
     for thread in threads:
         thread.join()
-    assert lake.partitions("m", "rows") == [(day,) for day in days]
+    assert list(lake.partitions("m", "rows")) == [(day,) for day in days]
     assert lake.read("m", LAYOUT).num_rows == 400
 
 

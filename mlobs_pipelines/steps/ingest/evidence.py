@@ -5,8 +5,9 @@ it is read again.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
+from functools import partial
 
 import polars as pl
 import pyarrow as pa
@@ -15,6 +16,7 @@ from mlobs_pipelines.contracts.odcs import Contract
 from mlobs_pipelines.steps.ingest.intake import Taken
 from mlobs_pipelines.steps.ingest.publication import LARGE, Batch
 from mlobs_pipelines.steps.walk import Walk, texts
+from mlobs_pipelines.store.lake import Where
 from mlobs_pipelines.store.tables import DELIVERIES, HASH_ALIASES, QUARANTINE, SAMPLED_OUT
 
 ACCEPTED, PARTIAL, REFUSED = "accepted", "partial", "refused"
@@ -23,8 +25,8 @@ RECORD = pl.DataFrame(DELIVERIES.schema.empty_table()).schema
 
 def earlier(walk: Walk, contract: Contract, days: Sequence[date]) -> pl.DataFrame:
     """Records of the deliveries that some days had before."""
-    where = {"dataset": [contract.dataset], "day": texts(days)}
-    return pl.DataFrame(walk.lake.read(walk.model, DELIVERIES, where=where)).cast(dict(RECORD))
+    where: Where = {"dataset": [contract.dataset], "day": texts(days)}
+    return pl.DataFrame(walk.lake.read(walk.model, DELIVERIES, where=where)).cast(RECORD)
 
 
 def records(batch: Batch, taken: Iterable[Taken], before: pl.DataFrame) -> pl.DataFrame:
@@ -36,7 +38,9 @@ def records(batch: Batch, taken: Iterable[Taken], before: pl.DataFrame) -> pl.Da
     replaced = new.filter(pl.col("state") != REFUSED)
     kept = before.join(replaced, on=["day", "delivery"], how="anti")
     kept = kept.join(new, on=["day", "delivery", "sha256"], how="anti")
-    return pl.concat([kept.with_columns(at_source=pl.lit(value=False)), new]).sort("day", "delivery", "sha256")
+    return pl.concat([kept.with_columns(at_source=pl.lit(value=False)), new]).sort(
+        "day", "delivery", "sha256"
+    )
 
 
 def write_records(batch: Batch, days: Sequence[date], found: pl.DataFrame) -> pl.DataFrame:
@@ -63,9 +67,8 @@ def write_quarantine(batch: Batch, days: Sequence[date], taken: Sequence[Taken],
         mine = [one for one in taken if one.slot.day.isoformat() == day and not one.refused]
         marks = _marks(batch, day)
         if sum(one.bad.rows for one in mine) > LARGE:
-            lake.stream(
-                model, QUARANTINE, (dataset, day), lambda m=mine, k=marks: _bad_rows(batch, m, k), commit=batch.commit
-            )
+            rows = partial(_bad_rows, batch, mine, marks)
+            lake.stream(model, QUARANTINE, (dataset, day), rows, commit=batch.commit)
             continue
         gone = found.filter((pl.col("day") == day) & ~pl.col("at_source"))
         kept = marks.join(gone, on=["delivery", "sha256"], how="semi")
@@ -80,7 +83,11 @@ def write_aliases(batch: Batch, taken: Sequence[Taken]) -> None:
         by_day.setdefault(one.slot.day.isoformat(), []).extend(one.pairs)
     for day, pairs in by_day.items():
         if pairs:
-            rows = pl.concat(pairs).unique().with_columns(dataset=pl.lit(batch.contract.dataset), day=pl.lit(day))
+            rows = (
+                pl.concat(pairs)
+                .unique()
+                .with_columns(dataset=pl.lit(batch.contract.dataset), day=pl.lit(day))
+            )
             table = rows.select(HASH_ALIASES.schema.names).to_arrow().cast(HASH_ALIASES.schema)
             key = [(batch.contract.dataset, day)]
             batch.walk.lake.replace(batch.walk.model, HASH_ALIASES, key, table, commit=batch.commit)
@@ -95,7 +102,7 @@ def write_left_out(batch: Batch, days: Sequence[date], taken: Sequence[Taken]) -
         rows = [frame.select(SAMPLED_OUT.schema.names).to_arrow().cast(SAMPLED_OUT.schema) for frame in mine]
         if sum(table.num_rows for table in rows) > LARGE:
             batch.walk.lake.stream(
-                batch.walk.model, SAMPLED_OUT, (day,), lambda r=rows: iter(r), commit=batch.commit
+                batch.walk.model, SAMPLED_OUT, (day,), partial(iter, rows), commit=batch.commit
             )
         else:
             table = pa.concat_tables([SAMPLED_OUT.empty(), *rows])
@@ -128,7 +135,9 @@ def _record(batch: Batch, taken: Taken) -> dict[str, object]:
         "at_source": True,
         "event_days": sorted(taken.days),
         "normalised": json.dumps(dict(sorted(taken.normalised.items()))),
-        "suspects": json.dumps({f"{column}: {kind}": n for (column, kind), n in sorted(taken.suspects.items())}),
+        "suspects": json.dumps(
+            {f"{column}: {kind}": n for (column, kind), n in sorted(taken.suspects.items())}
+        ),
         "unknown_columns": sorted(set(taken.delivery.columns) - known),
     }
 
@@ -167,7 +176,7 @@ def _marks(batch: Batch, day: str) -> pl.DataFrame:
     return pl.DataFrame(batch.walk.lake.read(batch.walk.model, QUARANTINE, where=where))
 
 
-def _bad_rows(batch: Batch, taken: Sequence[Taken], marks: pl.DataFrame) -> Iterable[pa.Table]:
+def _bad_rows(batch: Batch, taken: Sequence[Taken], marks: pl.DataFrame) -> Iterator[pa.Table]:
     released = marks.filter(pl.col("released_at").is_not_null())
     known = released.select("delivery", "sha256", "row_number", marked_at="released_at")
     for one in taken:

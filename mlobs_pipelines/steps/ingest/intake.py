@@ -13,9 +13,10 @@ import polars as pl
 
 from mlobs_pipelines.contracts.fit import Fit, choose, upcast
 from mlobs_pipelines.contracts.odcs import Contract, Table
-from mlobs_pipelines.contracts.rows import Checked, Seen, check_frame
+from mlobs_pipelines.contracts.rows import Checked, Seen, check_frame, judge
 from mlobs_pipelines.contracts.scanner import scan
 from mlobs_pipelines.sources.deliveries import Delivery, Slot, UnreadableError
+from mlobs_pipelines.steps.ingest.json_values import in_json
 from mlobs_pipelines.steps.ingest.spool import Room, Spool
 from mlobs_pipelines.steps.layouts import labels_layout
 from mlobs_pipelines.steps.privacy import aliases, protect, protect_raw
@@ -139,13 +140,13 @@ def _checked(
 ) -> Checked:
     checked = check_frame(fit.table, frame, seen)
     if fit.older is not None:
-        raised = upcast(fit.older, taken.table.name, checked.typed)
-        again = check_frame(taken.table, raised, None)
+        again = judge(taken.table, upcast(fit.older, taken.table, checked.typed))
         failures = pl.concat([checked.failures, again.failures]).unique(maintain_order=True)
         checked = Checked(again.typed, failures, checked.normalised)
     taken.normalised.update(checked.normalised)
     stray = _stray(walk, event_time(walk, contract, taken.table), checked.typed, taken.slot.day)
-    return Checked(checked.typed, pl.concat([checked.failures, stray]), checked.normalised)
+    unsaid = stray.join(checked.failures, on=["row", "column"], how="anti")
+    return Checked(checked.typed, pl.concat([checked.failures, unsaid]), checked.normalised)
 
 
 def event_time(walk: Walk, contract: Contract, table: Table) -> str:
@@ -165,7 +166,9 @@ def _stray(walk: Walk, column: str, typed: pl.DataFrame, slot_day: date) -> pl.D
         "history": (day < monitor.start_date) | (day > last) & (day <= slot_day + AHEAD),
     }
     found = [
-        typed.select(pl.int_range(pl.len(), dtype=pl.Int64).alias("row"), broken=broken.fill_null(value=False))
+        typed.select(
+            pl.int_range(pl.len(), dtype=pl.Int64).alias("row"), broken=broken.fill_null(value=False)
+        )
         .filter("broken")
         .select("row", rule=pl.lit(f"{rule}:{column}"), column=pl.lit(column))
         for rule, broken in rules.items()
@@ -189,7 +192,7 @@ def _keep(
     typed = checked.typed.hstack(numbers)
     good = typed.filter(~pl.int_range(pl.len()).is_in(bad.implode())) if bad.len() else typed
     if walk.keys.rotating(taken.slot.day):
-        taken.pairs.append(aliases(good, taken.table, walk.keys))
+        taken.pairs.append(aliases(frame, taken.table, walk.keys, raw=True))
     good = _sampled(walk, contract, taken, good)
     column = event_time(walk, contract, taken.table)
     dated = good.with_columns(day=pl.col(column).dt.date().cast(pl.String))
@@ -210,7 +213,9 @@ def _sampled(walk: Walk, contract: Contract, taken: Taken, good: pl.DataFrame) -
 def _labelled(walk: Walk, taken: Taken) -> pl.Series:
     """Prediction ids whose label had arrived by the end of the day of delivery: the same in every run."""
     until = Between(None, taken.slot.day.isoformat())
-    ids = walk.lake.read(walk.model, labels_layout(walk.spec), where={"day": until}, columns=["prediction_id"])
+    ids = walk.lake.read(
+        walk.model, labels_layout(walk.spec), where={"day": until}, columns=["prediction_id"]
+    )
     return pl.DataFrame(ids).to_series().unique()
 
 
@@ -220,7 +225,9 @@ def _stored(walk: Walk, taken: Taken, rows: pl.DataFrame) -> pl.DataFrame:
         "delivery": pl.lit(taken.name),
         "delivery_row": pl.col(ROW),
     }
-    return protect(rows, taken.table, walk.keys).with_columns(view=pl.lit(taken.table.name), **origin).drop(ROW)
+    return (
+        protect(rows, taken.table, walk.keys).with_columns(view=pl.lit(taken.table.name), **origin).drop(ROW)
+    )
 
 
 def _quarantined(
@@ -250,8 +257,7 @@ def _quarantined(
 
 
 def _as_json(rows: pl.DataFrame) -> pl.Series:
-    bytes_in = [name for name, kind in rows.schema.items() if "Binary" in str(kind)]
-    plain = rows.with_columns(pl.col(bytes_in).bin.encode("hex")) if bytes_in else rows  # JSON has no bytes
-    if not plain.width:
+    if not rows.width:
         return pl.Series("row_json", ["{}"] * rows.height, pl.String)
+    plain = rows.select(in_json(rows.get_column(name)) for name in rows.columns)
     return plain.select(row_json=pl.struct(pl.all()).struct.json_encode()).to_series()

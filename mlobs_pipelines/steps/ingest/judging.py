@@ -9,9 +9,10 @@ from dataclasses import asdict
 import polars as pl
 import pyarrow as pa
 
-from mlobs_pipelines.contracts.day_rules import RuleResult, run_day_rules
+from mlobs_pipelines.contracts.day_rules import run_day_rules
 from mlobs_pipelines.contracts.expectations import run_expectations
 from mlobs_pipelines.contracts.odcs import Table
+from mlobs_pipelines.contracts.rule_results import RuleResult
 from mlobs_pipelines.steps.ingest.publication import Batch
 from mlobs_pipelines.steps.privacy import stored_table
 from mlobs_pipelines.store.tables import RULE_RESULTS

@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from mlobs_pipelines.contracts.odcs import Contract, Table
+from mlobs_pipelines.contracts.odcs import Contract
 from mlobs_pipelines.steps.ingest.intake import Taken
 from mlobs_pipelines.steps.ingest.repeats import IDENTITY, fingerprint, losers
 from mlobs_pipelines.steps.layouts import repeats_layout
@@ -188,7 +188,7 @@ def _stream(batch: Batch, day: str) -> PartitionVersion:
 
 
 def _beaten_of_stream(batch: Batch, day: str) -> pl.DataFrame:
-    """Find repeats by the hashes of keys first: only keys that come twice need more than eight bytes a row."""
+    """Find repeats by hashes of keys first: only keys that come twice need more than eight bytes a row."""
     hashes = [
         prints.get_column("key_a").to_numpy()
         for frame in _rows_of(batch, day)

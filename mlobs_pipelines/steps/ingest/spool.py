@@ -31,7 +31,7 @@ class Room:
     used: int = 0
     files: int = 0
 
-    def keep(self, frame: pl.DataFrame) -> "pl.DataFrame | Path":
+    def keep(self, frame: pl.DataFrame) -> pl.DataFrame | Path:
         """Take a frame, or write it to a file and take that."""
         size = int(frame.estimated_size())
         if self.used + size <= self.budget:
@@ -68,4 +68,4 @@ class Spool:
     def frames(self) -> Iterator[pl.DataFrame]:
         """The frames, one in memory at a time where they lie in files."""
         for kept in self._kept:
-            yield pl.read_ipc(kept, memory_map=False) if isinstance(kept, Path) else kept
+            yield pl.read_ipc(kept) if isinstance(kept, Path) else kept

@@ -87,7 +87,10 @@ def deliveries(walk: Walk, contract: Contract, day: date) -> Iterator[tuple[Slot
         access=walk.access.get(server.name, {}),
     )
     for table in contract.tables:
-        known = [*table.names, *(name for older in contract.older for name in _names(older.tables, table.name))]
+        known = [
+            *table.names,
+            *(name for older in contract.older for name in _names(older.tables, table.name)),
+        ]
         slot = Slot(table.name, day, tuple(dict.fromkeys(known)))
         for delivery in SOURCES[place.kind](place, slot):
             yield slot, delivery
@@ -137,7 +140,9 @@ def _reaching(found: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
 
 def _outcome(day: str, found: pl.DataFrame, version: PartitionVersion) -> Outcome:
     mine = found.filter(pl.col("day") == day)
-    counts = {name: int(mine.get_column(name).sum()) for name in ("rows_in", "quarantined", "repeated", "refused")}
+    counts = {
+        name: int(mine.get_column(name).sum()) for name in ("rows_in", "quarantined", "repeated", "refused")
+    }
     states = dict(mine.group_by("state").len().sort("state").iter_rows())
     facts: dict[str, Evidence] = {f"deliveries_{state}": count for state, count in states.items()}
     facts |= {name: counts[name] for name in ("repeated", "refused") if counts[name]}
@@ -145,5 +150,9 @@ def _outcome(day: str, found: pl.DataFrame, version: PartitionVersion) -> Outcom
     if elsewhere:
         facts["rows_of_other_days"] = f"{len(elsewhere)} days from {elsewhere[0]} to {elsewhere[-1]}"
     inputs = dict(mine.filter(pl.col("state") != REFUSED).select("delivery", "sha256").iter_rows())
-    reasons = [f"{name}: {reason}" for name, reason in mine.select("delivery", "reason").iter_rows() if reason]
-    return Outcome(counts["rows_in"], version.rows, counts["quarantined"], version, inputs, facts, "; ".join(reasons))
+    reasons = [
+        f"{name}: {reason}" for name, reason in mine.select("delivery", "reason").iter_rows() if reason
+    ]
+    return Outcome(
+        counts["rows_in"], version.rows, counts["quarantined"], version, inputs, facts, "; ".join(reasons)
+    )
