@@ -84,7 +84,7 @@ def _event(line: bytes) -> dict[str, Any] | None:
         return None
     headers = stored.get("headers")
     written = stored | (headers if isinstance(headers, dict) else {})
-    event = {re.sub(r"^ce[-_]", "", name.lower()): value for name, value in written.items()}
+    event = {name.lower().removeprefix("ce-").removeprefix("ce_"): value for name, value in written.items()}
     kind = _TYPE.fullmatch(str(event.get("type")))
     if kind is None or _pair(event) is None:
         return None

@@ -131,9 +131,7 @@ def parse(text: str | bytes) -> object:
         If it is no JSON, no UTF-8, nested too deeply, or an object has a name twice.
     """
     try:
-        return json.loads(
-            text, parse_float=Digits, parse_int=Digits, parse_constant=Digits, object_pairs_hook=_object
-        )
+        return _DECODER.decode(text if isinstance(text, str) else text.decode())
     except (ValueError, RecursionError):
         reason = "no JSON"
     raise UnmappedError(reason)
@@ -146,12 +144,20 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+_DECODER = json.JSONDecoder(
+    parse_float=Digits, parse_int=Digits, parse_constant=Digits, object_pairs_hook=_object
+)
+
+
 def rows(exchange: Exchange, how: Reading) -> Iterator[Row]:
     """Yield the rows of one exchange, one for each input of a batch.
 
     A row that cannot be told in full keeps what can be read and gets no `prediction_id`, so that the primary
-    key's rule holds it back with its place.
+    key's rule holds it back with its place. A record that is none at all is a row of nulls.
     """
+    if not exchange.record:
+        yield (None,) * len(how.columns)
+        return
     for scope in scopes(exchange, how):
         try:
             yield _row(scope, how)
