@@ -1,14 +1,33 @@
-"""Text and foreign types into the types of a contract, with nothing coerced in silence.
+"""Delivered values into the types of a contract, with nothing coerced in silence.
 
-A value that its column's type cannot represent exactly becomes null here and a failure beside it. Which typed
-values are valid is `rows`.
+A value that its column's type cannot represent exactly becomes null here and a failure beside it; a value
+that was rewritten is counted. Spellings are `spelling` and `instants`; which values are valid is `rows`.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import polars as pl
 
+from mlobs_pipelines.contracts.instants import to_days, to_instants, why_no_day, why_no_instant
 from mlobs_pipelines.contracts.odcs import Column, Kind, Table
+from mlobs_pipelines.contracts.spelling import (
+    Reasons,
+    clean,
+    composed,
+    is_ascii,
+    nothing,
+    padded,
+    to_booleans,
+    to_integers,
+    to_numbers,
+    to_text,
+    undecoded,
+    why_no_boolean,
+    why_no_integer,
+    why_no_number,
+    why_no_text,
+)
 
 FAILURES = pl.Schema({"row": pl.Int64(), "rule": pl.String(), "column": pl.String()})
 DTYPES: Mapping[Kind, pl.DataType] = {
@@ -19,14 +38,40 @@ DTYPES: Mapping[Kind, pl.DataType] = {
     Kind.TIMESTAMP: pl.Datetime("us", "UTC"),
     Kind.DATE: pl.Date(),
 }
-_OFFSET = r"(?:[+-]\d{2}:?\d{2})$"
-_INSTANT = r"^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(?::[0-5]\d(?:\.\d{1,6}0*)?)?(?:[Zz]|[+-]\d{2}:?\d{2})?$"
-_WHOLE = r"^[+-]?\d+$"
-_BIGGEST = 2.0**63
-_ROW = "row number"  # no column of a contract can have a space in its name
+_NESTED = (pl.List, pl.Array, pl.Struct, pl.Object)
+_Cast = Callable[[Column, pl.Series], pl.Series]
+_Why = Callable[[Column, pl.Series], Reasons]
+_CASTS: Mapping[Kind, tuple[_Cast, _Why]] = {
+    Kind.STRING: (to_text, why_no_text),
+    Kind.INTEGER: (to_integers, why_no_integer),
+    Kind.NUMBER: (to_numbers, why_no_number),
+    Kind.BOOLEAN: (to_booleans, why_no_boolean),
+    Kind.TIMESTAMP: (to_instants, why_no_instant),
+    Kind.DATE: (to_days, why_no_day),
+}
 
 
-def coerce(table: Table, frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Coerced:
+    """Rows under the types of a contract.
+
+    Attributes
+    ----------
+    typed
+        The columns of the contract in their order, and every row that was delivered.
+    failures
+        Values that their column cannot hold: row, rule, column, in the order of rows.
+    normalised
+        How many values were rewritten, by `<what>:<column>`: `trimmed`, `null_text` (a text that means null),
+        `unicode` (into NFC), `as_text` (integers under a column of texts), `decoded` (bytes under one).
+    """
+
+    typed: pl.DataFrame
+    failures: pl.DataFrame
+    normalised: Mapping[str, int]
+
+
+def coerce(table: Table, frame: pl.DataFrame) -> Coerced:
     """Give every column of a delivery the type that its contract declares.
 
     Parameters
@@ -34,20 +79,34 @@ def coerce(table: Table, frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFram
     table
         The table of the contract.
     frame
-        The delivery as read, text or typed. Instants are ISO 8601 text or datetimes; without a zone they are
-        UTC. Columns that the contract does not name are left out; a column that is missing becomes null.
+        The delivery as read, text or typed. Columns that the contract does not name are left out; a column
+        that is missing becomes null.
 
     Returns
     -------
-    tuple
-        The typed frame, with the columns of the contract in their order and every row of `frame`; and the
-        failures (row, rule, column), in the order of rows. Rules are `type:<column>` for a value that the
-        type cannot represent and `finite:<column>` for a NaN or an infinity; such values are null in the
-        typed frame.
+    Coerced
+        Failures are called `<rule>:<column>`; the value is null in the typed rows, but for the last two:
+
+        - `type`: the type cannot represent it;
+        - `finite`: a NaN or an infinity;
+        - `precision`: a float that may have lost digits of an id or an integer, an integer or a number with
+          more digits than a float keeps, a time finer than microseconds;
+        - `ambiguous_time`, `nonexistent_time`: a local time that a change of the clocks repeats or skips;
+        - `encoding`: bytes that are no UTF-8 text, or a text with the character U+FFFD;
+        - `padded`: white space around the text of a key, where the contract does not say to trim it.
     """
-    typed = [_typed(column, frame).alias(column.name) for column in table.columns]
-    result = frame.select(pl.int_range(pl.len()).alias(_ROW), *typed).drop(_ROW)
-    return _finite(table, result, _type_failures(table, frame, result))
+    columns: dict[str, pl.Series] = {}
+    failures, normalised = [no_failures()], dict[str, int]()
+    for column in table.columns:
+        if column.name in frame.columns:
+            typed, found, counts = _coerced(column, frame[column.name])
+            columns[column.name] = typed
+            failures += found
+            normalised |= {f"{what}:{column.name}": count for what, count in counts.items()}
+        else:
+            columns[column.name] = nothing(pl.Series(column.name, range(frame.height)), DTYPES[column.kind])
+    result = pl.DataFrame([series.alias(name) for name, series in columns.items()])
+    return Coerced(result, pl.concat(failures).sort("row", "rule"), normalised)
 
 
 def no_failures() -> pl.DataFrame:
@@ -61,117 +120,53 @@ def failures_at(bad: pl.Series, rule: str, column: str) -> pl.DataFrame:
     return rows.with_columns(rule=pl.lit(rule, pl.String), column=pl.lit(column, pl.String))
 
 
-def _type_failures(table: Table, frame: pl.DataFrame, result: pl.DataFrame) -> list[pl.DataFrame]:
-    present = [name for name in table.names if name in frame.columns]
-    lost = [name for name in present if result[name].null_count() > frame[name].null_count()]
-    return [
-        failures_at(result[name].is_null() & frame[name].is_not_null(), f"type:{name}", name) for name in lost
-    ]
+def _coerced(column: Column, values: pl.Series) -> tuple[pl.Series, list[pl.DataFrame], dict[str, int]]:
+    if isinstance(values.dtype, pl.Categorical | pl.Enum):
+        values = values.cast(pl.String)
+    if values.dtype == pl.Null:
+        return values.cast(DTYPES[column.kind]), [], {}
+    if isinstance(values.dtype, _NESTED):
+        typed = nothing(values, DTYPES[column.kind])
+        return typed, [failures_at(values.is_not_null(), f"type:{column.name}", column.name)], {}
+    if column.kind is Kind.STRING:
+        return _text(column, values)
+    counts: dict[str, int] = {}
+    if values.dtype == pl.String:
+        values, counts = clean(column, values)
+    cast, why = _CASTS[column.kind]
+    typed = cast(column, values)
+    return typed, _lost(column, values, typed, why), counts
 
 
-def _finite(
-    table: Table, result: pl.DataFrame, failures: list[pl.DataFrame]
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    numbers = [column.name for column in table.columns if column.kind is Kind.NUMBER]
-    odd = result.select(pl.col(numbers).is_finite().not_().fill_null(value=False))
-    found = [name for name in numbers if odd[name].any()]
-    failures += [failures_at(odd[name], f"finite:{name}", name) for name in found]
-    cleaned = result.with_columns(pl.when(pl.col(name).is_finite()).then(pl.col(name)) for name in found)
-    return cleaned, pl.concat([no_failures(), *failures]).sort("row", "rule")
+def _text(column: Column, values: pl.Series) -> tuple[pl.Series, list[pl.DataFrame], dict[str, int]]:
+    """Take text for text, and count what had to be rewritten for it."""
+    typed = to_text(column, values)
+    failures = _lost(column, values, typed, why_no_text)
+    counts: dict[str, int] = {}
+    if values.dtype != pl.String and typed.null_count() < len(typed):
+        counts["decoded" if values.dtype == pl.Binary else "as_text"] = len(typed) - typed.null_count()
+    text, changed = clean(column, typed)
+    counts |= changed
+    if (column.primary_key or column.unique) and padded(text).any():
+        failures.append(failures_at(padded(text), f"padded:{column.name}", column.name))
+    if is_ascii(text):
+        return text, failures, counts
+    text, recomposed = composed(text)
+    if undecoded(text).any():
+        failures.append(failures_at(undecoded(text), f"encoding:{column.name}", column.name))
+    return text, failures, counts | ({"unicode": recomposed} if recomposed else {})
 
 
-def _typed(column: Column, frame: pl.DataFrame) -> pl.Expr:
-    if column.name not in frame.columns:
-        return pl.lit(None, DTYPES[column.kind])
-    source = frame.schema[column.name]
-    if source == pl.Null:
-        return pl.col(column.name).cast(DTYPES[column.kind])
-    return _CASTS[column.kind](pl.col(column.name), source)
-
-
-def _string(value: pl.Expr, source: pl.DataType) -> pl.Expr:
-    if source == pl.String or isinstance(source, pl.Categorical | pl.Enum):
-        return value.cast(pl.String)
-    return pl.lit(None, pl.String)
-
-
-def _integer(value: pl.Expr, source: pl.DataType) -> pl.Expr:
-    if source.is_integer():
-        return value.cast(pl.Int64, strict=False)
-    if source.is_float():
-        whole = (value == value.floor()) & (value >= -_BIGGEST) & (value < _BIGGEST)
-        return pl.when(whole).then(value).cast(pl.Int64, strict=False)
-    if source.is_decimal():
-        cast = value.cast(pl.Int64, strict=False)
-        return pl.when(cast.cast(source, strict=False) == value).then(cast)
-    if source == pl.String:
-        return (
-            pl.when(value.str.contains(_WHOLE)).then(value.str.strip_prefix("+")).cast(pl.Int64, strict=False)
-        )
-    return pl.lit(None, pl.Int64)
-
-
-def _number(value: pl.Expr, source: pl.DataType) -> pl.Expr:
-    cast = value.cast(pl.Float64, strict=False)
-    if source.is_integer():  # beyond 2**53 neighbours share a float
-        return pl.when(cast.cast(source, strict=False) == value).then(cast)
-    if source.is_numeric() or source == pl.String:
-        return cast
-    return pl.lit(None, pl.Float64)
-
-
-def _boolean(value: pl.Expr, source: pl.DataType) -> pl.Expr:
-    if source == pl.Boolean:
-        return value
-    if source == pl.String:
-        words = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-        return value.replace_strict(words, default=None, return_dtype=pl.Boolean)
-    return pl.lit(None, pl.Boolean)
-
-
-def _timestamp(value: pl.Expr, source: pl.DataType) -> pl.Expr:
-    if isinstance(source, pl.Datetime):
-        whole = value if source.time_unit != "ns" else pl.when(value.dt.nanosecond() % 1000 == 0).then(value)
-        return _utc(whole.dt.cast_time_unit("us"), source)
-    if source == pl.String:
-        return _instant(value)
-    return pl.lit(None, DTYPES[Kind.TIMESTAMP])
-
-
-def _utc(value: pl.Expr, source: pl.Datetime) -> pl.Expr:
-    if source.time_zone is None:
-        return value.dt.replace_time_zone("UTC")
-    return value.dt.convert_time_zone("UTC")
-
-
-def _instant(value: pl.Expr) -> pl.Expr:
-    """Parse ISO 8601 text; the pattern refuses what the parser would round or guess."""
-    text = (
-        pl.when(value.str.contains(_INSTANT)).then(value).str.replace(r"[t ]", "T").str.replace(r"[Zz]$", "")
+def _lost(column: Column, values: pl.Series, typed: pl.Series, why: _Why) -> list[pl.DataFrame]:
+    """Name the failure of every value that the cast lost: the first reason that holds, or the type."""
+    if typed.null_count() == values.null_count():
+        return []
+    rows = (typed.is_null() & values.is_not_null()).arg_true()
+    lost = values.gather(rows)
+    rule = pl.lit("type")
+    for name, holds in reversed(why(column, lost)):
+        rule = pl.when(holds.fill_null(value=False)).then(pl.lit(name)).otherwise(rule)
+    named = pl.DataFrame({"row": rows.cast(pl.Int64)}).with_columns(
+        rule=rule + f":{column.name}", column=pl.lit(column.name)
     )
-    zoned = pl.when(text.str.contains(_OFFSET)).then(text).otherwise(text + "+00:00")
-    formats = ("%Y-%m-%dT%H:%M:%S%.f%:z", "%Y-%m-%dT%H:%M%:z")
-    parsed = [zoned.str.to_datetime(form, time_unit="us", strict=False) for form in formats]
-    return pl.coalesce(parsed).dt.convert_time_zone("UTC")
-
-
-def _date(value: pl.Expr, source: pl.DataType) -> pl.Expr:
-    if source == pl.Date:
-        return value
-    if isinstance(source, pl.Datetime) and source.time_zone is None:
-        day = value.cast(pl.Date)
-        return pl.when(day.cast(source) == value).then(day)
-    if source == pl.String:
-        whole = pl.when(value.str.contains(r"^\d{4}-\d{2}-\d{2}$")).then(value)
-        return whole.str.to_date("%Y-%m-%d", strict=False)
-    return pl.lit(None, pl.Date)
-
-
-_CASTS: Mapping[Kind, Callable[[pl.Expr, pl.DataType], pl.Expr]] = {
-    Kind.STRING: _string,
-    Kind.INTEGER: _integer,
-    Kind.NUMBER: _number,
-    Kind.BOOLEAN: _boolean,
-    Kind.TIMESTAMP: _timestamp,
-    Kind.DATE: _date,
-}
+    return [named]

@@ -1,59 +1,27 @@
-"""The rules of a contract that Great Expectations runs: about a delivery as a whole.
+"""The rules of a contract that Great Expectations runs, on the accepted rows of a day.
 
 Great Expectations and pandas are imported when the first rule runs, because that takes seconds. Results hold
 counts and shares, never a value of a row.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any
 
 import polars as pl
 
 from mlobs_pipelines.contracts.odcs import Expectation, Table
+from mlobs_pipelines.contracts.rule_results import FEWEST_ROWS, NO_ROWS, Outcome, RuleResult
 
 _COUNTS = ("element_count", "missing_count", "unexpected_count")
 _SHARES = ("missing_percent", "unexpected_percent", "unexpected_percent_nonmissing")
 _STATISTICS = ("mean", "stdev", "proportion", "unique_value_count", "row_count")
-_FEWEST_ROWS = 20  # an aggregate of fewer rows says too much about each of them
 
 
-@dataclass(frozen=True, slots=True)
-class ExpectationResult:
-    """What one expectation says about a delivery.
-
-    Attributes
-    ----------
-    type
-        The expectation's type.
-    columns
-        The columns it looks at.
-    severity
-        As the contract declares.
-    outcome
-        "pass" or "fail"; "error" where it could not be evaluated, which is neither.
-    numbers
-        Counts and percentages by the names of Great Expectations, with the aggregate that was observed, as
-        `observed_<statistic>`, where it is one that no single row can be read from.
-    reason
-        What a person is told.
-    description
-        As the contract declares.
-    """
-
-    type: str
-    columns: tuple[str, ...]
-    severity: Literal["error", "warn"]
-    outcome: Literal["pass", "fail", "error"]
-    numbers: dict[str, float]
-    reason: str
-    description: str
-
-
-def run_expectations(table: Table, frame: pl.DataFrame) -> tuple[ExpectationResult, ...]:
+def run_expectations(table: Table, frame: pl.DataFrame) -> tuple[RuleResult, ...]:
     """Run a table's expectations on a typed frame, in the order of the contract.
 
     An expectation that cannot be evaluated is an error of its own, not a failure of the data.
@@ -64,22 +32,24 @@ def run_expectations(table: Table, frame: pl.DataFrame) -> tuple[ExpectationResu
     return tuple(_run(table.expectations, frame.select(used)))
 
 
-def _run(expectations: Sequence[Expectation], frame: pl.DataFrame) -> Iterator[ExpectationResult]:
+def _run(expectations: Sequence[Expectation], frame: pl.DataFrame) -> Iterator[RuleResult]:
     if frame.is_empty():
         for expectation in expectations:
-            yield _result(expectation, "error", {}, "there are no rows to look at")
+            yield _result(expectation, "error", 0, NO_ROWS)
         return
     with _quiet():
         yield from _run_all(frame, expectations)
 
 
-def _run_all(frame: pl.DataFrame, expectations: Sequence[Expectation]) -> Iterator[ExpectationResult]:
+def _run_all(frame: pl.DataFrame, expectations: Sequence[Expectation]) -> Iterator[RuleResult]:
     """Run all rules at once, or, where one of them raises, each alone: the others must still run."""
     try:
         found = _validated(frame, expectations)
     except Exception as error:  # noqa: BLE001 - whatever a rule raises is reported, without its text
         if len(expectations) == 1:
-            yield _result(expectations[0], "error", {}, f"could not be evaluated ({type(error).__name__})")
+            yield _result(
+                expectations[0], "error", frame.height, f"could not be evaluated ({type(error).__name__})"
+            )
             return
         for expectation in expectations:
             yield from _run_all(frame, [expectation])
@@ -126,13 +96,14 @@ def _validated(frame: pl.DataFrame, expectations: Sequence[Expectation]) -> list
     return sorted(found.results, key=lambda result: result.expectation_config.meta["position"])
 
 
-def _one(found: Any, expectation: Expectation, rows: int) -> ExpectationResult:  # noqa: ANN401 - as above
+def _one(found: Any, expectation: Expectation, rows: int) -> RuleResult:  # noqa: ANN401 - as above
     if _raised(found.exception_info):
-        return _result(expectation, "error", {}, "could not be evaluated on these rows; check its arguments")
+        reason = "could not be evaluated on these rows; check its arguments"
+        return _result(expectation, "error", rows, reason)
     if "observed_value" in found.result and found.result["observed_value"] is None:
-        return _result(expectation, "error", {}, "there are no values to look at")
+        return _result(expectation, "error", rows, "there are no values to look at")
     numbers = _numbers(expectation.type, found.result, rows)
-    return _result(expectation, "pass" if bool(found.success) else "fail", numbers, _reason(numbers))
+    return _result(expectation, "pass" if bool(found.success) else "fail", rows, _reason(numbers), numbers)
 
 
 def _raised(info: Any) -> bool:  # noqa: ANN401 - one exception, or one for each metric
@@ -147,7 +118,7 @@ def _numbers(kind: str, result: dict[str, Any], rows: int) -> dict[str, float]:
     """Keep what no single row can be read from: counts, shares, and aggregates of enough rows."""
     kept = {name: float(result[name]) for name in (*_COUNTS, *_SHARES) if result.get(name) is not None}
     statistic = next((name for name in _STATISTICS if name in kind), "")
-    shown = statistic in ("proportion", "unique_value_count", "row_count") or rows >= _FEWEST_ROWS
+    shown = statistic in ("proportion", "unique_value_count", "row_count") or rows >= FEWEST_ROWS
     if statistic and shown and "observed_value" in result:
         kept[f"observed_{statistic}"] = float(result["observed_value"])
     return kept
@@ -166,18 +137,25 @@ def _reason(numbers: dict[str, float]) -> str:
 
 def _result(
     expectation: Expectation,
-    outcome: Literal["pass", "fail", "error"],
-    numbers: dict[str, float],
+    outcome: Outcome,
+    rows: int,
     reason: str,
-) -> ExpectationResult:
-    return ExpectationResult(
-        type=expectation.type,
+    numbers: Mapping[str, float] = MappingProxyType({}),
+) -> RuleResult:
+    count = numbers.get("unexpected_count")
+    looked_at = int(numbers.get("element_count", rows))
+    return RuleResult(
+        rule=expectation.name or expectation.type,
+        kind="expectation",
         columns=_columns(expectation.kwargs),
         severity=expectation.severity,
         outcome=outcome,
-        numbers=numbers,
+        count=None if count is None else int(count),
+        rows=looked_at,
+        share=count / looked_at if count is not None and looked_at else None,
         reason=reason,
         description=expectation.description,
+        runbook=expectation.runbook,
     )
 
 

@@ -1,40 +1,57 @@
 """The rules of a table as a Pandera schema, and the rows of a delivery that break them.
 
 Failures are rows of (row, rule, column): never a value, because they end up in logs and reports. Types are
-`coercion`; rules about a delivery as a whole are `expectations`.
+`coercion`; rules about the accepted rows of a day are `day_rules` and `expectations`.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandera.polars as pa
 import polars as pl
 from pandera.config import ValidationDepth, config_context
 
-from mlobs_pipelines.contracts.coercion import DTYPES, FAILURES, coerce, no_failures
+from mlobs_pipelines.contracts.coercion import (
+    DTYPES,
+    FAILURES,
+    Coerced,
+    coerce,
+    failures_at,
+    no_failures,
+)
+from mlobs_pipelines.contracts.fit import Fit, upcast
+from mlobs_pipelines.contracts.forms import in_form, is_multiple
 from mlobs_pipelines.contracts.odcs import Column, Table
+
+_Hashes = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Checked:
-    """A delivery after its row rules.
+    """Rows of a delivery after their rules.
 
     Attributes
     ----------
     typed
-        Every row of the delivery, under the types of the contract.
+        Every row, under the types of the contract.
     failures
         What is wrong with which row: row, rule, column.
+    normalised
+        How many values were rewritten, by `<what>:<column>`, as `coercion.Coerced` says.
     """
 
     typed: pl.DataFrame
     failures: pl.DataFrame
+    normalised: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def good(self) -> pl.DataFrame:
         """The typed rows that break no rule, in their order."""
-        return self.typed.filter(~self._bad())
+        return self.typed.filter(~self._bad()) if self.failures.height else self.typed
 
     @property
     def bad(self) -> pl.DataFrame:
@@ -54,20 +71,106 @@ class Checked:
         return dict(counted.iter_rows())
 
     def _bad(self) -> pl.Series:
-        rows = self.failures["row"].unique()
-        return pl.int_range(self.typed.height, eager=True).is_in(rows.implode())
+        bad = np.zeros(self.typed.height, dtype=np.bool_)
+        bad[self.failures["row"].to_numpy()] = True
+        return pl.Series(bad)
+
+
+class Seen:
+    """Which values the unique columns of one delivery have had so far, as 64-bit hashes.
+
+    Takes 8 bytes per value. A value whose hash another one has is taken for a repeat: with a million values
+    that happens in one of about forty million deliveries.
+    """
+
+    __slots__ = ("_runs",)
+
+    def __init__(self) -> None:
+        self._runs: dict[str, list[_Hashes]] = {}
+
+    def again(self, values: pl.Series) -> pl.Series:
+        """Return which values came in an earlier call for a column of this name, and keep them all."""
+        present = values.is_not_null().to_numpy()
+        new, places = np.unique(values.hash().to_numpy(), return_inverse=True)
+        runs = self._runs.setdefault(values.name, [])
+        again = np.zeros(len(new), dtype=np.bool_)
+        for run in runs:
+            again |= _within(new, run)
+        missing = np.zeros(len(new), dtype=np.bool_)
+        missing[places[~present]] = True
+        self._keep(runs, new[~(again | missing)])
+        return pl.Series(again[places] & present)
+
+    def _keep(self, runs: list[_Hashes], new: _Hashes) -> None:
+        """Add a sorted run, and merge runs of like length: few runs to search, little to copy."""
+        while runs and len(runs[-1]) <= 2 * len(new):
+            new = np.sort(np.concatenate([runs.pop(), new]), kind="stable")
+        if len(new):
+            runs.append(new)
+
+
+def _within(values: _Hashes, run: _Hashes) -> npt.NDArray[np.bool_]:
+    places = np.searchsorted(run, values)
+    return np.equal(run[np.minimum(places, len(run) - 1)], values)
+
+
+def check_frame(table: Table, frame: pl.DataFrame, seen: Seen | None = None) -> Checked:
+    """Type a frame of a delivery and check every row of it.
+
+    Parameters
+    ----------
+    table
+        The table of the contract.
+    frame
+        Rows as delivered.
+    seen
+        Of the delivery; given to the calls for all of its frames in their order, it makes `unique` hold
+        across them. Without it `unique` holds within the frame.
+
+    Returns
+    -------
+    Checked
+        Rows are numbered within the frame. A value that fails its type is null afterwards; it is not reported
+        as missing once more.
+    """
+    return judge(table, coerce(table, frame), seen)
 
 
 def check_rows(table: Table, frame: pl.DataFrame) -> Checked:
-    """Type a delivery and check every row of it.
+    """Type a delivery of one frame and check every row of it."""
+    return check_frame(table, frame, None)
 
-    A value that fails its type is null afterwards; it is not reported as missing once more.
+
+def check_fitted(fitted: Fit, table: Table, frame: pl.DataFrame, seen: Seen | None = None) -> Checked:
+    """Check a frame of a delivery that `fit.choose` found a version for, by the rules of the present table.
+
+    Rows of an older version get that version's types first; what fails them is named by its older column. Its
+    other rules are not asked: the rows are kept beside present ones, and the present rules decide.
     """
-    typed, untyped = coerce(table, frame)
-    broken = validate(table, typed)
-    lost = untyped.select("row", "column", rule="required:" + pl.col("column"))
-    broken = broken.join(lost, on=["row", "rule", "column"], how="anti")
-    return Checked(typed, pl.concat([untyped, broken]).sort("row", "rule"))
+    if fitted.older is None:
+        return check_frame(table, frame, seen)
+    old = coerce(fitted.table, frame)
+    new = upcast(fitted.older, table, old.typed)
+    failures = pl.concat([old.failures, new.failures])
+    return judge(table, Coerced(new.typed, failures, old.normalised), seen)
+
+
+def judge(table: Table, coerced: Coerced, seen: Seen | None = None) -> Checked:
+    """Check rows that have their types, and put what the types lost beside what the rules say."""
+    broken = validate(table, coerced.typed)
+    if seen is not None:
+        broken = pl.concat([broken, _repeated(table, coerced.typed, seen)]).unique()
+    if coerced.failures.height and broken.height:
+        lost = coerced.failures.select("row", "column", rule="required:" + pl.col("column"))
+        broken = broken.join(lost, on=["row", "rule", "column"], how="anti")
+    failures = pl.concat([coerced.failures, broken])
+    return Checked(coerced.typed, failures.sort("row", "rule"), coerced.normalised)
+
+
+def _repeated(table: Table, typed: pl.DataFrame, seen: Seen) -> pl.DataFrame:
+    names = [column.name for column in table.columns if column.unique]
+    found = [failures_at(seen.again(typed[name]), f"unique:{name}", name) for name in names]
+    return pl.concat([no_failures(), *found])
 
 
 def missing_columns(table: Table, columns: Iterable[str]) -> tuple[str, ...]:
@@ -85,6 +188,8 @@ def extra_columns(table: Table, columns: Iterable[str]) -> tuple[str, ...]:
 def validate(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
     """Return the failures of a typed frame: row, rule, column, in the order of rows.
 
+    Pandera evaluates all rules in one pass; only where one is broken does it look for the rows.
+
     Parameters
     ----------
     table
@@ -99,12 +204,21 @@ def validate(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
     """
     if not isinstance(frame, pl.DataFrame):
         raise TypeError("a LazyFrame cannot be validated: its rows would not be looked at; collect it first")
+    whole, by_rule = frame_schemas(table.name, table.columns)
+    if frame.height and _broken(whole, frame) is None:
+        return no_failures()
+    cases = _broken(by_rule, frame)
+    return no_failures() if cases is None else _failures(table, cases)
+
+
+def _broken(schema: Any, frame: pl.DataFrame) -> pl.DataFrame | None:  # noqa: ANN401 - Pandera is untyped here
     try:
         with config_context(validation_enabled=True, validation_depth=ValidationDepth.SCHEMA_AND_DATA):
-            frame_schema(table).validate(frame, lazy=True)
+            schema.validate(frame, lazy=True)
     except pa.errors.SchemaErrors as errors:
-        return _failures(table, errors.failure_cases)
-    return no_failures()
+        cases: pl.DataFrame = errors.failure_cases
+        return cases
+    return None
 
 
 def _failures(table: Table, cases: pl.DataFrame) -> pl.DataFrame:
@@ -121,22 +235,38 @@ def _failures(table: Table, cases: pl.DataFrame) -> pl.DataFrame:
     return found.cast(FAILURES).sort("row", "rule")
 
 
-def frame_schema(table: Table) -> Any:  # noqa: ANN401 - Pandera is untyped here
-    """Return the Pandera schema (`pandera.polars.DataFrameSchema`) of a table.
+@lru_cache(maxsize=64)
+def frame_schemas(name: str, columns: tuple[Column, ...]) -> tuple[Any, Any]:
+    """Return two Pandera schemas (`pandera.polars.DataFrameSchema`) of a table.
 
-    Every rule is a check named `<rule>:<column>`, so that a failure names itself.
+    The first has all rules in one check and says only whether all are kept; the second has every rule as a
+    check of its own, named `<rule>:<column>`, so that a failure names itself.
     """
-    keys = table.primary_key
+    rules = [good for column in columns for _, good in _rules(column)]
+    together = [_check("all", pl.all_horizontal([good.all() for good in rules]))] if rules else []
+    return (
+        _schema(name, columns, dict.fromkeys((column.name for column in columns), ()), together),
+        _schema(name, columns, {column.name: tuple(_rules(column)) for column in columns}, []),
+    )
+
+
+def _schema(
+    name: str,
+    columns: tuple[Column, ...],
+    rules: Mapping[str, tuple[tuple[str, pl.Expr], ...]],
+    checks: list[Any],
+) -> Any:  # noqa: ANN401 - Pandera is untyped here
     return pa.DataFrameSchema(
         {
             column.name: pa.Column(
                 DTYPES[column.kind],
-                checks=[_check(rule, good) for rule, good in _rules(column, keys)],
+                checks=[_check(rule, good) for rule, good in rules[column.name]],
                 nullable=True,  # `required` is a check of its own, named like the others
             )
-            for column in table.columns
+            for column in columns
         },
-        name=table.name,
+        checks=checks,
+        name=name,
         strict=False,
     )
 
@@ -147,30 +277,41 @@ def _check(rule: str, good: pl.Expr) -> Any:  # noqa: ANN401 - Pandera is untype
     return pa.Check(select, name=rule, ignore_na=False)
 
 
-def _rules(column: Column, keys: tuple[str, ...]) -> list[tuple[str, pl.Expr]]:
+def _rules(column: Column) -> list[tuple[str, pl.Expr]]:
     """Return the named rules of one column, each true where a row keeps it; null keeps all but `required`."""
     rules = [(f"{rule}:{column.name}", good.fill_null(value=True)) for rule, good in _value_rules(column)]
+    value = pl.col(column.name)
     if column.required:
-        rules.append((f"required:{column.name}", pl.col(column.name).is_not_null()))
+        rules.append((f"required:{column.name}", value.is_not_null()))
     if column.unique:
-        rules.append((f"unique:{column.name}", _first((column.name,))))
-    if keys and column.name == keys[0]:
-        rules.append((f"primary_key:{'+'.join(keys)}", _first(keys)))
+        rules.append((f"unique:{column.name}", value.is_first_distinct() | value.is_null()))
     return rules
 
 
 def _value_rules(column: Column) -> list[tuple[str, pl.Expr]]:
-    value, rules = pl.col(column.name), []
-    dtype = DTYPES[column.kind]
+    value, dtype = pl.col(column.name), DTYPES[column.kind]
+    rules = _limits(column, value)
+    if column.multiple_of is not None:
+        whole = dtype == pl.Int64
+        rules.append(("multiple_of", is_multiple(value, column.multiple_of, whole=whole)))
+    if column.single:
+        rules.append(("single", value.cast(pl.Float32).cast(pl.Float64) == value))
+    if column.pattern is not None:
+        rules.append(("pattern", value.str.contains(rf"\A(?:{column.pattern})\z")))
+    if column.form:
+        rules.append(("form", in_form(value, column.form)))
+    if column.allowed:
+        rules.append(("allowed", value.is_in(pl.Series(column.allowed, dtype=dtype, strict=False).implode())))
+    return rules
+
+
+def _limits(column: Column, value: pl.Expr) -> list[tuple[str, pl.Expr]]:
+    dtype, rules = DTYPES[column.kind], []
     low, high = (pl.lit(end, dtype) if end is not None else None for end in (column.minimum, column.maximum))
     if low is not None or high is not None:
         rules.append(("range", _between(value, low, high)))
     if column.min_length is not None or column.max_length is not None:
         rules.append(("length", _between(value.str.len_chars(), column.min_length, column.max_length)))
-    if column.pattern is not None:
-        rules.append(("pattern", value.str.contains(rf"\A(?:{column.pattern})\z")))
-    if column.allowed:
-        rules.append(("allowed", value.is_in(column.allowed)))
     return rules
 
 
@@ -178,9 +319,3 @@ def _between(value: pl.Expr, low: pl.Expr | int | None, high: pl.Expr | int | No
     above = pl.lit(value=True) if low is None else value >= low
     below = pl.lit(value=True) if high is None else value <= high
     return above & below
-
-
-def _first(keys: tuple[str, ...]) -> pl.Expr:
-    """Return where a key is whole and seen for the first time, or not whole (which `required` reports)."""
-    key = pl.col(keys[0]) if len(keys) == 1 else pl.struct(keys)
-    return key.is_first_distinct() | pl.any_horizontal(pl.col(keys).is_null())

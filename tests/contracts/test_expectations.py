@@ -8,16 +8,17 @@ from typing import Any
 import polars as pl
 import pytest
 
-from mlobs_pipelines.contracts.expectations import ExpectationResult, run_expectations
+from mlobs_pipelines.contracts.expectations import run_expectations
 from mlobs_pipelines.contracts.folder import load_model
 from mlobs_pipelines.contracts.odcs import Column, Expectation, Kind, Table
-from mlobs_pipelines.contracts.odcs_quality import gx_types
+from mlobs_pipelines.contracts.odcs_gx import gx_types
+from mlobs_pipelines.contracts.rule_results import RuleResult
 from tests.contracts.conftest import DEMO
 
 CANARY = "CANARY-7f3a"
 
 
-def _run(frame: pl.DataFrame, *rules: tuple[str, dict[str, Any]]) -> tuple[ExpectationResult, ...]:
+def _run(frame: pl.DataFrame, *rules: tuple[str, dict[str, Any]]) -> tuple[RuleResult, ...]:
     columns = tuple(Column(name, Kind.STRING) for name in ("score", "id"))
     table = Table(
         "rows", "", columns, tuple(Expectation(kind, kwargs, "warn", "why") for kind, kwargs in rules)
@@ -41,9 +42,10 @@ def test_results_follow_the_contract_and_hold_counts(frame: pl.DataFrame):
         ("expect_column_values_to_be_in_set", {"column": "id", "value_set": ["a"]}),
     )
     assert [result.outcome for result in (mean, filled, ids)] == ["fail", "pass", "fail"]
-    assert mean.numbers == {"observed_mean": 0.5}
-    assert filled.numbers == {"observed_proportion": 0.95}
-    assert (ids.numbers["unexpected_count"], ids.numbers["element_count"]) == (1, 40)
+    assert (mean.reason, mean.count, mean.share) == ("the mean is 0.5", None, None)
+    assert filled.reason == "the proportion is 0.95"
+    assert (ids.rule, ids.kind) == ("expect_column_values_to_be_in_set", "expectation")
+    assert (ids.count, ids.rows, ids.share) == (1, 40, 0.025)
     assert ids.reason == "1 of 40 rows break it (2.5 %)"
     assert (ids.columns, ids.severity, ids.description) == (("id",), "warn", "why")
 
@@ -97,7 +99,8 @@ def test_an_aggregate_of_few_rows_is_not_shown():
     """The mean of a handful of rows would give the rows away."""
     few = pl.DataFrame({"score": [0.123], "id": ["a"]})
     (result,) = _run(few, ("expect_column_mean_to_be_between", {"column": "score", "min_value": 0}))
-    assert (result.outcome, result.numbers) == ("pass", {})
+    assert result.outcome == "pass"
+    assert result.reason.startswith("what was observed is not shown")
 
 
 def test_the_demo_rules_tell_good_from_bad():
@@ -105,7 +108,7 @@ def test_the_demo_rules_tell_good_from_bad():
     table = load_model(DEMO).table("labels")
     labels = {"label": [1, None, 0, None], "outcome": ["late", "void", "void", "late"]}
     results = run_expectations(table, pl.DataFrame(labels, schema_overrides={"label": pl.Int64}))
-    assert [result.numbers["unexpected_count"] for result in results] == [1, 1]
+    assert [result.count for result in results] == [1, 1]
 
 
 def test_types_known_without_an_import_are_those_of_the_library():
