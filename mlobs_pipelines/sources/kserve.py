@@ -48,20 +48,22 @@ def frames(file: IO[bytes], place: Place, slot: Slot) -> Iterator[pl.DataFrame]:
         If no line of it is an inference event, or an option cannot be read.
     """
     how = reading(place, slot, DEFAULTS)
-    return framed((row for exchange in exchanges(file) for row in rows(exchange, how)), how.columns)
+    return framed(
+        (row for exchange in exchanges(file, place.options) for row in rows(exchange, how)), how.columns
+    )
 
 
 def columns(file: IO[bytes], place: Place, slot: Slot) -> dict[str, str]:
     """Return the columns of a log of events, which is read to its end."""
-    return seen(exchanges(file), reading(place, slot, DEFAULTS))
+    return seen(exchanges(file, place.options), reading(place, slot, DEFAULTS))
 
 
-def exchanges(file: IO[bytes]) -> Iterator[Exchange]:
+def exchanges(file: IO[bytes], options: Mapping[str, str]) -> Iterator[Exchange]:
     """Yield requests with their responses; a line that is no such event comes as an unmapped one."""
     known = number = 0
     with closing(sqlite3.connect("")) as halves:  # on disk once it is large, and gone with the connection
         halves.execute(_UNPAIRED)
-        for line in lines(file):
+        for line in lines(file, options):
             number += 1
             event = _event(line)
             known += event is not None

@@ -4,6 +4,7 @@ The formats (`sagemaker`, `kserve`, `inference_table`) say where a log keeps wha
 response bodies are `payloads`. Values stay as they were written: what is a number, the contract says.
 """
 
+import codecs
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ import polars as pl
 
 from mlobs_pipelines.sources.deliveries import Place, Slot, UnreadableError
 from mlobs_pipelines.sources.payloads import UnmappedError, inputs, outputs, single
+from mlobs_pipelines.sources.text import encoding_of, text_blocks
 
 LOG_ROWS = 16_384  # rows are Python texts before they are a frame: a fraction of BATCH_ROWS bounds the memory
 RECORD_BYTES = 64 * 1024 * 1024
@@ -288,23 +290,39 @@ def _json(value: object) -> str:
     return str(value) if isinstance(value, Digits) else json.dumps(value, default=str, ensure_ascii=False)
 
 
-def lines(file: IO[bytes]) -> Iterator[bytes]:
-    """Yield the lines of a log that have something in them.
+def lines(file: IO[bytes], options: Mapping[str, str]) -> Iterator[bytes]:
+    """Yield the lines of a log that have something in them, in UTF-8 whatever the option `encoding` says.
 
     Raises
     ------
     UnreadableError
-        If a line is longer than `RECORD_BYTES`.
+        If a line is longer than `RECORD_BYTES`, or a declared encoding does not have some bytes. Bytes that
+        are not UTF-8 where nothing is declared cost their own line only.
     """
-    number = 0
-    while line := file.readline(RECORD_BYTES + 1):
-        number += 1
+    encoding = encoding_of(options)
+    plain = codecs.lookup(encoding).name == "utf-8"
+    for number, line in enumerate(_as_stored(file) if plain else _transcoded(file, encoding), 1):
         if len(line) > RECORD_BYTES:
             limit = RECORD_BYTES // 2**20
             raise UnreadableError(f"line {number} is longer than {limit} MiB; is it a file of JSON lines?")
-        line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
         if line.strip():
             yield line
+
+
+def _as_stored(file: IO[bytes]) -> Iterator[bytes]:
+    yield file.readline(RECORD_BYTES + 1).removeprefix(codecs.BOM_UTF8)
+    while line := file.readline(RECORD_BYTES + 1):
+        yield line
+
+
+def _transcoded(file: IO[bytes], encoding: str) -> Iterator[bytes]:
+    rest = ""
+    for block in text_blocks(file, encoding):
+        *whole, rest = (rest + block).split("\n")
+        yield from (line.encode() for line in whole)
+        if len(rest) > RECORD_BYTES:
+            break
+    yield rest.encode()
 
 
 def framed(found: Iterable[Row], columns: tuple[str, ...], size: int = LOG_ROWS) -> Iterator[pl.DataFrame]:

@@ -34,18 +34,20 @@ def frames(file: IO[bytes], place: Place, slot: Slot) -> Iterator[pl.DataFrame]:
         If no line of it is a capture record, or an option cannot be read.
     """
     how = reading(place, slot, DEFAULTS)
-    return framed((row for exchange in exchanges(file) for row in rows(exchange, how)), how.columns)
+    return framed(
+        (row for exchange in exchanges(file, place.options) for row in rows(exchange, how)), how.columns
+    )
 
 
 def columns(file: IO[bytes], place: Place, slot: Slot) -> dict[str, str]:
     """Return the columns of a capture file, which is read to its end."""
-    return seen(exchanges(file), reading(place, slot, DEFAULTS))
+    return seen(exchanges(file, place.options), reading(place, slot, DEFAULTS))
 
 
-def exchanges(file: IO[bytes]) -> Iterator[Exchange]:
+def exchanges(file: IO[bytes], options: Mapping[str, str]) -> Iterator[Exchange]:
     """Yield what was captured, a line at a time; a line that is none comes as an unmapped exchange."""
     known = number = 0
-    for line in lines(file):
+    for line in lines(file, options):
         number += 1
         exchange = _exchange(line)
         known += bool(exchange.record)

@@ -118,6 +118,17 @@ def test_a_mapping_that_cannot_be_read_says_how_to_write_one(mapping):
         _read(LOG.read_bytes(), mapping=mapping)
 
 
+def test_a_declared_encoding_is_read():
+    """A log that is not UTF-8 is read by the encoding that its contract declares."""
+    plain = LOG.read_text().replace("AA,JFK", "Ä,JFK")
+    found = _read(plain.encode("utf-16"), **NAMED, encoding="utf-16")
+    assert found.equals(_read(plain.encode(), **NAMED))
+    assert found["carrier"][0] == "Ä"
+    lost = _read(plain.encode("latin-1"), **NAMED)
+    assert lost.height == found.height
+    assert lost["score"][0] is None
+
+
 def test_another_file_is_refused_as_a_whole():
     """A file without one capture record is no capture file; an empty one has no rows."""
     with pytest.raises(UnreadableError, match="none of 2 lines"):
