@@ -50,7 +50,8 @@ format: $(READY)
 	$(BIN)/ruff format .
 
 bench: $(READY)
-	$(BIN)/python benchmarks/statistics.py
+	$(BIN)/python benchmarks/measuring.py
+	$(BIN)/python benchmarks/ingestion.py
 
 lock: $(READY)
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \

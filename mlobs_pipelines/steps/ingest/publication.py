@@ -13,9 +13,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from mlobs_pipelines.contracts.odcs import Contract
+from mlobs_pipelines.contracts.odcs import Contract, Table
 from mlobs_pipelines.steps.ingest.intake import Taken
-from mlobs_pipelines.steps.ingest.repeats import IDENTITY, fingerprint, losers
+from mlobs_pipelines.steps.ingest.repeats import IDENTITY, fingerprint, key_hashes, losers
 from mlobs_pipelines.steps.layouts import repeats_layout
 from mlobs_pipelines.steps.walk import Walk
 from mlobs_pipelines.store.lake import PartitionVersion
@@ -152,13 +152,20 @@ def _read(batch: Batch, layout: TableLayout, days: list[str]) -> pl.DataFrame:
 
 
 def _beaten(contract: Contract, rows: pl.DataFrame) -> pl.DataFrame:
-    return pl.concat([losers(prints) for prints in _prints(contract, rows)])
+    found = [losers(fingerprint(mine, table)) for table, mine in _by_table(contract, rows)]
+    return pl.concat(found) if found else _none_beaten()
 
 
-def _prints(contract: Contract, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
+def _by_table(contract: Contract, rows: pl.DataFrame) -> Iterator[tuple[Table, pl.DataFrame]]:
+    """Rows of each table that says which of them are the same."""
     for table in contract.tables:
-        mine = rows.filter(pl.col("view") == table.name) if "view" in rows.columns else rows
-        yield fingerprint(mine if table.primary_key else mine.clear(), table)
+        if table.primary_key:
+            yield table, rows.filter(pl.col("view") == table.name) if "view" in rows.columns else rows
+
+
+def _none_beaten() -> pl.DataFrame:
+    names = dict.fromkeys(["day", *IDENTITY, "reason"], pl.String)
+    return pl.DataFrame(schema=names | {IDENTITY[2]: pl.Int64})
 
 
 def _keep_beside(batch: Batch, days: list[str], beaten: pl.DataFrame) -> None:
@@ -190,34 +197,38 @@ def _stream(batch: Batch, day: str) -> PartitionVersion:
 def _beaten_of_stream(batch: Batch, day: str) -> pl.DataFrame:
     """Find repeats by hashes of keys first: only keys that come twice need more than eight bytes a row."""
     hashes = [
-        prints.get_column("key_a").to_numpy()
-        for frame in _rows_of(batch, day)
-        for prints in _prints(batch.contract, frame)
+        key_hashes(mine, table).to_numpy()
+        for frame in _rows_of(batch, day, _key_columns(batch))
+        for table, mine in _by_table(batch.contract, frame)
     ]
-    ordered = np.sort(np.concatenate(hashes))
+    ordered = np.sort(np.concatenate(hashes)) if hashes else np.empty(0, np.uint64)
     twice = pl.Series(np.unique(ordered[1:][ordered[1:] == ordered[:-1]]), dtype=pl.UInt64)
     found: list[list[pl.DataFrame]] = [[] for _ in batch.contract.tables]
     for frame in _rows_of(batch, day) if len(twice) else ():
-        for place, prints in enumerate(_prints(batch.contract, frame)):
+        for place, (table, mine) in enumerate(_by_table(batch.contract, frame)):
+            prints = fingerprint(mine, table)
             found[place].append(prints.filter(pl.col("key_a").is_in(twice.implode())))
     several = [losers(pl.concat(prints)) for prints in found if prints]
-    return pl.concat(several) if several else _beaten(batch.contract, _stored(batch, []))
+    return pl.concat(several) if several else _none_beaten()
 
 
-def _rows_of(batch: Batch, day: str) -> Iterator[pl.DataFrame]:
-    """All rows of a day by delivery and in their order, stored ones and new ones."""
-    new: dict[tuple[str, str], list[Taken]] = {}
-    for taken in batch.taken:
-        if day in taken.days:
-            new.setdefault((taken.slot.day.isoformat(), taken.name), []).append(taken)
-    stored = set(_deliveries(batch, day))
-    for delivery in sorted(stored | set(new)):
+def _key_columns(batch: Batch) -> list[str]:
+    keys = [name for table in batch.contract.tables for name in table.primary_key]
+    view = ["view"] if "view" in batch.layout.schema.names else []
+    return list(dict.fromkeys(["day", *view, *keys]))
+
+
+def _rows_of(batch: Batch, day: str, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
+    """All rows of a day by delivery and in their order, stored ones and new ones; all columns by default."""
+    wanted = list(columns or batch.layout.schema.names)
+    new = {(one.slot.day.isoformat(), one.name): one for one in batch.taken if day in one.days}
+    for delivery in sorted({*_deliveries(batch, day), *new}):
         if delivery in new:
-            for taken in new[delivery]:
-                for frame in taken.good.frames():
-                    yield conformed(frame.filter(pl.col("day") == day), batch.layout)
+            for frame in new[delivery].good.frames(columns):
+                mine = frame.filter(pl.col("day") == day)
+                yield mine if columns else conformed(mine, batch.layout)
         else:
-            yield from _stored_of(batch, day, *delivery)
+            yield from (frame.select(wanted) for frame in _stored_of(batch, day, *delivery))
 
 
 def _deliveries(batch: Batch, day: str) -> Iterator[tuple[str, str]]:
@@ -243,17 +254,22 @@ def _stored_of(batch: Batch, day: str, delivered_on: str, delivery: str) -> Iter
 
 
 def _recut(frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """Cut rows by delivery and block of row numbers, wherever their frames were cut."""
+    """Cut rows by delivery and block of row numbers, wherever their frames were cut.
+
+    Rows of a frame are of one delivery and in their order.
+    """
     waiting: list[pl.DataFrame] = []
-    last: tuple[object, ...] | None = None
+    last: tuple[object, ...] = ()
     for frame in frames:
-        block = pl.struct(*IDENTITY[:2], pl.col(IDENTITY[2]) // BLOCK).alias("block")
-        for part in frame.with_columns(block).partition_by("block", maintain_order=True):
-            mark = tuple(part.item(0, "block").values())
+        if frame.is_empty():
+            continue
+        blocks = frame.get_column(IDENTITY[2]) // BLOCK
+        for block in blocks.unique(maintain_order=True):
+            mark = (*(frame.item(0, name) for name in IDENTITY[:2]), block)
             if waiting and mark != last:
                 yield pl.concat(waiting)
                 waiting = []
-            waiting.append(part.drop("block"))
+            waiting.append(frame.filter(blocks == block))
             last = mark
     if waiting:
         yield pl.concat(waiting)

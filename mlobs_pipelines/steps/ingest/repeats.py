@@ -41,6 +41,11 @@ def fingerprint(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
     )
 
 
+def key_hashes(frame: pl.DataFrame, table: Table) -> pl.Series:
+    """The first hash of each row's key, as of `fingerprint`."""
+    return frame.select(pl.struct(list(table.primary_key)).hash(1)).to_series()
+
+
 def losers(prints: pl.DataFrame) -> pl.DataFrame:
     """The rows that must stand back, each with its reason.
 

@@ -3,7 +3,7 @@
 What is in them is not known here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,7 +65,10 @@ class Spool:
             self._kept.append(self.room.keep(frame))
             self.rows += frame.height
 
-    def frames(self) -> Iterator[pl.DataFrame]:
-        """The frames, one in memory at a time where they lie in files."""
+    def frames(self, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
+        """The frames, one in memory at a time where they lie in files; all columns by default."""
         for kept in self._kept:
-            yield pl.read_ipc(kept) if isinstance(kept, Path) else kept
+            if isinstance(kept, Path):
+                yield pl.read_ipc(kept, columns=None if columns is None else list(columns))
+            else:
+                yield kept if columns is None else kept.select(columns)
