@@ -135,9 +135,9 @@ def _identifying(column: Mapping[str, Any]) -> bool:
 def privacy(column: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the valid custom properties of a column say is kept of it, by the names of `Column`."""
     said = values(column)
-    usual = Privacy.HASH if _identifying(column) else Privacy.KEEP
+    policy = said.get("privacy", Privacy.HASH) if _identifying(column) else Privacy.KEEP
     return {
-        "privacy": Privacy(said.get("privacy", usual)),
+        "privacy": Privacy(policy),
         "bucket": said.get("bucket", ""),
         "privacy_reason": said.get("privacyReason", ""),
     }

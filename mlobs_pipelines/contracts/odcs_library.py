@@ -181,7 +181,8 @@ def _value_problems(
         said = f"not a list of values of a {scope.kind} column"
         yield document.problem((*here, "validValues"), said, _list_hint(scope.kind))
     if "pattern" in given and (scope.kind is not Kind.STRING or not isinstance(given["pattern"], str)):
-        yield document.problem((*here, "pattern"), "a pattern fits string columns only", "write it in quotes")
+        hint = "write it in quotes" if scope.kind is Kind.STRING else "a pattern fits string columns only"
+        yield document.problem((*here, "pattern"), "not a pattern of texts", hint)
     if "missingValues" in given and not _plain_list(given["missingValues"]):
         yield document.problem(
             (*here, "missingValues"), "not a list of values", 'write them as in [null, "", "N/A"]'

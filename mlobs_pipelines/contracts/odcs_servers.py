@@ -94,7 +94,7 @@ def read_server(data: Mapping[str, Any]) -> Server:
 
 def _options(server: Mapping[str, Any]) -> dict[str, str]:
     said = values(server)
-    options = {_OPTIONS[key]: str(value) for key, value in (server | said).items() if key in _OPTIONS}
+    options = {_OPTIONS[key]: str(value) for key, value in {**server, **said}.items() if key in _OPTIONS}
     if "watermark" in options:
         options.setdefault("watermark_type", "timestamp")
     if "mapping" in said:

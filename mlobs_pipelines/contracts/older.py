@@ -145,8 +145,8 @@ def _place(one: Aged, table: str, column: str) -> KeyPath:
 
 
 def _upcast_problems(present: Contract, one: Aged) -> Iterator[Problem]:
-    place, written = customs(one.document.data).get("upcast", (0, {}))
-    path: KeyPath = ("customProperties", place, "value")
+    place, written = customs(one.document.data).get("upcast", (None, {}))
+    path: KeyPath = ("customProperties",) if place is None else ("customProperties", place, "value")
     if not isinstance(written, dict) or not all(isinstance(columns, dict) for columns in written.values()):
         yield one.document.problem(path, "upcast is not a mapping of tables and columns", _HOW)
         return
@@ -154,6 +154,7 @@ def _upcast_problems(present: Contract, one: Aged) -> Iterator[Problem]:
         if name not in present.names or name not in one.contract.names:
             said = f"upcast: both versions must have the table {name!r}"
             yield one.document.problem((*path, name), said, suggestion(name, present.names))
+    yield from _identifying(present, one, written)
     for table in one.contract.tables:
         if table.name in present.names:
             columns = written.get(table.name, {})
@@ -223,7 +224,19 @@ def _carried(document: Document, path: KeyPath, old: Column, new: Column, how: s
     if old.kind is not new.kind and (old.kind, new.kind) != (Kind.INTEGER, Kind.NUMBER):
         said = f"upcast: {new.name} is {new.kind} now and cannot be filled{how} with {old.kind}"
         yield document.problem(path, said, "fill it from another column or with a value")
-    if new.restricted and not old.restricted:
-        said = f"{old.name} identifies somebody by the present version: {new.name} is {new.classification}"
-        valid = f"write classification: {new.classification} here, too; rows in quarantine are kept under it"
-        yield document.problem(path, said, valid)
+
+
+def _identifying(present: Contract, one: Aged, written: Mapping[str, Any]) -> Iterator[Problem]:
+    """Return older columns in clear that fill a column whose values identify somebody."""
+    for position, old in enumerate(one.contract.tables):
+        columns = written.get(old.name, {})
+        for new in present.table(old.name).columns if old.name in present.names else ():
+            how = columns.get(new.name, {"from": new.name})
+            name = how.get("from") if isinstance(how, dict) else None
+            if new.restricted and name in old.names and not old.column(str(name)).restricted:
+                said = f"{name} fills {new.name}, which is {new.classification} in the present version"
+                valid = (
+                    f"write classification: {new.classification} here, too: quarantine keeps rows under it"
+                )
+                path = ("schema", position, "properties", old.names.index(str(name)))
+                yield one.document.problem(path, said, valid)

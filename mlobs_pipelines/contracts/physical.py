@@ -10,7 +10,7 @@ from mlobs_pipelines.contracts.odcs import Kind
 
 _SIZE = r"(\(\s*(\d+|max)(\s*(byte|char))?\s*\))?"
 _DIGITS = r"(\(\s*\d+\s*(,\s*-?\d+\s*)?\))?"
-_UNIT = r"(\[[a-z0-9_/+:, \-]*\]|\(\s*\d+\s*\))?"
+_UNIT = r"(\[[a-z0-9_/+:=, \-]*\]|\(\s*\d+\s*\))?"
 _FAMILIES: Mapping[str, re.Pattern[str]] = {
     "text": re.compile(
         r"string|str|(large_)?(utf8|string)(_view)?|string_view|utf8_view|object|categorical|enum|citext|uuid|uniqueidentifier"

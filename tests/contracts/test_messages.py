@@ -18,6 +18,15 @@ def test_a_broken_document_is_told_by_file_line_key_and_remedy(case: dict, broke
     assert broken(case["file"], case["replace"], case["by"]) == case["says"]
 
 
+def test_two_broken_models_are_told_in_full():
+    """`mlobs check` on models that are broken in many ways says what the file beside them says."""
+    broken = Path(__file__).parent / "broken"
+    folders = sorted(folder for folder in broken.iterdir() if folder.is_dir())
+    said = [str(problem) for folder in folders for problem in check_folder(folder)]
+    told = (broken / "said.txt").read_text(encoding="utf-8").splitlines()
+    assert [line.replace(f"{broken}/", "") for line in said] == told
+
+
 def test_a_missing_document_is_named(folder: Path):
     """A folder without one of its documents says which file to write."""
     (folder / "labels.odcs.yaml").unlink()
