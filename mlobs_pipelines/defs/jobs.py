@@ -9,6 +9,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
 )
 
 from mlobs_pipelines.contracts.folder import ModelSpec
+from mlobs_pipelines.contracts.odcs import DATASETS
 from mlobs_pipelines.defs.lineage import asset_key
 from mlobs_pipelines.defs.resources import AS_OF_TAG
 
@@ -39,10 +40,12 @@ def jobs(spec: ModelSpec) -> Iterator[AssetJob]:
         "features": "Ingest feature rows, behind the predictions whose lookups reach back for them.",
         "labels": "Ingest labels by day of arrival, ahead of the predictions they belong to.",
         "daily": "The whole walk of a day, or of a range of days in one run: ingest to verdict.",
+        "recompute": "The walk after ingest, for days whose rows have changed: snapshots to verdict.",
         "report": "Write the HTML report from the metric store.",
     }
     for part, text in says.items():
-        keys = [asset_key(model, name) for name in (WALKED if part == "daily" else (part,))]
+        walked = {"daily": WALKED, "recompute": WALKED[len(DATASETS) :]}
+        keys = [asset_key(model, name) for name in walked.get(part, (part,))]
         yield dg.define_asset_job(
             job_name(model, part),
             selection=dg.AssetSelection.assets(*keys) | dg.AssetSelection.checks_for_assets(*keys),

@@ -17,6 +17,7 @@ from mlobs_pipelines.defs.words import column_words
 from mlobs_pipelines.steps.walk import Outcome, Outcomes, Walk
 from mlobs_pipelines.store.layout import TableLayout
 
+TOUCHED_TAG = "mlobs/touched"  # on a materialization of a day that its run was not about
 ColumnSources = Mapping[str, Sequence[tuple[str, str]]]
 
 
@@ -41,8 +42,10 @@ def record(
         if day.isoformat() in own:
             context.add_asset_metadata(metadata, partition_key=day.isoformat())
         elif _is_partition(context, day):
+            tags = {TOUCHED_TAG: "true"} if outcome.version.changed else {}
+            partition = day.isoformat()
             context.log_event(
-                dg.AssetMaterialization(context.asset_key, partition=day.isoformat(), metadata=metadata)
+                dg.AssetMaterialization(context.asset_key, partition=partition, metadata=metadata, tags=tags)
             )
     hashes = "|".join(outcomes[date.fromisoformat(key)].version.content_hash for key in sorted(own))
     version = hashes if len(own) == 1 else hashlib.sha256(hashes.encode()).hexdigest()

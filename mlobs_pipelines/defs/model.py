@@ -13,19 +13,21 @@ from mlobs_pipelines.defs.measure import measure_parts
 from mlobs_pipelines.defs.resources import Site
 from mlobs_pipelines.defs.snapshot import log_parts, snapshot_parts
 from mlobs_pipelines.defs.tell import tell_parts
+from mlobs_pipelines.defs.touched import touched_sensor
 from mlobs_pipelines.settings import Settings
 
 STEPS = (ingest_parts, snapshot_parts, log_parts, join_parts, measure_parts, tell_parts)
 
 
 def model_definitions(site: Site, spec: ModelSpec) -> dg.Definitions:
-    """Assets, checks, jobs and schedules of one model."""
+    """Assets, checks, jobs, schedules and the sensor of one model."""
     parts = [part for step in STEPS for part in step(site, spec)]
     return dg.Definitions(
         assets=[part for part in parts if not isinstance(part, dg.AssetChecksDefinition)],
         asset_checks=[part for part in parts if isinstance(part, dg.AssetChecksDefinition)],
         jobs=list(jobs(spec)),
         schedules=list(schedules(spec)),
+        sensors=[touched_sensor(spec)],
     )
 
 
