@@ -9,6 +9,8 @@ from fractions import Fraction
 
 import polars as pl
 
+from mlobs_pipelines.contracts.spelling import EXACT
+
 _LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _IPV4 = rf"{_OCTET}(?:\.{_OCTET}){{3}}"
@@ -92,4 +94,7 @@ def is_multiple(value: pl.Expr, of: float, *, whole: bool) -> pl.Expr:
         # A multiple of n/d that is an integer is a multiple of n, because n/d is in lowest terms.
         return value % part.numerator == 0
     times = (value * part.denominator / part.numerator).round()
-    return times * part.numerator / part.denominator == value
+    nearest = times * part.numerator / part.denominator == value
+    return nearest | (
+        value.abs() >= float(EXACT * part)
+    )  # neighbours are further apart there than multiples are

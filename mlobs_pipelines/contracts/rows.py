@@ -23,9 +23,8 @@ from mlobs_pipelines.contracts.coercion import (
     failures_at,
     no_failures,
 )
-from mlobs_pipelines.contracts.fit import Fit, upcast
 from mlobs_pipelines.contracts.forms import in_form, is_multiple
-from mlobs_pipelines.contracts.odcs import Column, Table
+from mlobs_pipelines.contracts.odcs import Column, Kind, Limit, Table
 
 _Hashes = npt.NDArray[np.uint64]
 
@@ -139,20 +138,6 @@ def check_frame(table: Table, frame: pl.DataFrame, seen: Seen | None = None) -> 
 def check_rows(table: Table, frame: pl.DataFrame) -> Checked:
     """Type a delivery of one frame and check every row of it."""
     return check_frame(table, frame, None)
-
-
-def check_fitted(fitted: Fit, table: Table, frame: pl.DataFrame, seen: Seen | None = None) -> Checked:
-    """Check a frame of a delivery that `fit.choose` found a version for, by the rules of the present table.
-
-    Rows of an older version get that version's types first; what fails them is named by its older column. Its
-    other rules are not asked: the rows are kept beside present ones, and the present rules decide.
-    """
-    if fitted.older is None:
-        return check_frame(table, frame, seen)
-    old = coerce(fitted.table, frame)
-    new = upcast(fitted.older, table, old.typed)
-    failures = pl.concat([old.failures, new.failures])
-    return judge(table, Coerced(new.typed, failures, old.normalised), seen)
 
 
 def judge(table: Table, coerced: Coerced, seen: Seen | None = None) -> Checked:
@@ -306,13 +291,22 @@ def _value_rules(column: Column) -> list[tuple[str, pl.Expr]]:
 
 
 def _limits(column: Column, value: pl.Expr) -> list[tuple[str, pl.Expr]]:
-    dtype, rules = DTYPES[column.kind], []
-    low, high = (pl.lit(end, dtype) if end is not None else None for end in (column.minimum, column.maximum))
+    rules = []
+    low, high = (
+        _end(column.kind, end) if end is not None else None for end in (column.minimum, column.maximum)
+    )
     if low is not None or high is not None:
         rules.append(("range", _between(value, low, high)))
     if column.min_length is not None or column.max_length is not None:
         rules.append(("length", _between(value.str.len_chars(), column.min_length, column.max_length)))
     return rules
+
+
+def _end(kind: Kind, end: Limit) -> pl.Expr:
+    """Return a limit under its column's type; one that no integer of 64 bits reaches still limits."""
+    if kind is Kind.INTEGER and isinstance(end, int) and not -(2**63) <= end < 2**63:
+        return pl.lit(max(-(2**126), min(end, 2**126)), pl.Int128)
+    return pl.lit(end, DTYPES[kind])
 
 
 def _between(value: pl.Expr, low: pl.Expr | int | None, high: pl.Expr | int | None) -> pl.Expr:

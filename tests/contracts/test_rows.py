@@ -1,7 +1,7 @@
 """From delivered values to typed rows and failures."""
 
 import logging
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from fractions import Fraction
 
 import polars as pl
@@ -10,12 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlobs_pipelines.contracts.coercion import coerce
-from mlobs_pipelines.contracts.fit import Fit
-from mlobs_pipelines.contracts.odcs import Column, Kind, Older, Spelling, Table
+from mlobs_pipelines.contracts.odcs import Column, Kind, Spelling, Table
 from mlobs_pipelines.contracts.rows import (
     Checked,
     Seen,
-    check_fitted,
     check_frame,
     check_rows,
     extra_columns,
@@ -302,6 +300,21 @@ def test_multiples_are_those_of_the_written_decimal(step: float, times: int):
     assert _failed(table, frame) == [(1, "multiple_of:x")]
 
 
+def test_numbers_beyond_the_step_are_multiples():
+    """Where neighbouring floats are further apart than the step, each of them is nearest to a multiple."""
+    table = _table(Column("x", Kind.NUMBER, multiple_of=0.01))
+    assert _failed(table, pl.DataFrame({"x": [1e300, 2.0**60 + 4096, 0.1 + 0.2]})) == [(2, "multiple_of:x")]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "broken"), [(0, 10**19, []), (-(10**50), 10**50, []), (10**19, None, [0])]
+)
+def test_limits_beyond_what_is_stored_still_limit(low: int, high: int | None, broken: list[int]):
+    """A limit that no stored integer reaches lets all of them pass, or none."""
+    table = _table(Column("x", Kind.INTEGER, minimum=low, maximum=high))
+    assert check_rows(table, pl.DataFrame({"x": [2**63 - 1]})).failures["row"].to_list() == broken
+
+
 def test_the_other_rules_of_a_column():
     """Whole multiples of integers, 32-bit numbers and listed values of every kind are found."""
     table = _table(
@@ -326,22 +339,3 @@ def test_rewritten_values_are_counted_beside_the_failures():
     """What the types rewrote is passed on with the rows."""
     table = _table(Column("x", Kind.STRING, spelling=Spelling(trim=True)))
     assert check_rows(table, pl.DataFrame({"x": [" a", "b"]})).normalised == {"trimmed:x": 1}
-
-
-def test_older_rows_are_held_to_the_present_rules():
-    """Rows of an older version become present ones, and what fails in either step is a failure of the row."""
-    old = _table(Column("celsius", Kind.NUMBER), Column("id", Kind.STRING))
-    new = _table(
-        Column("temp", Kind.NUMBER, maximum=100.0), Column("id", Kind.STRING), Column("unit", Kind.STRING)
-    )
-    older = Older(
-        "1.0.0",
-        date(2013, 6, 30),
-        (old,),
-        {"rows": {"temp": ("factor", "celsius", 1.8), "unit": ("value", "F")}},
-    )
-    frame = pl.DataFrame({"celsius": ["10", "90", "x"], "id": ["a", "b", "c"]})
-    checked = check_fitted(Fit("1.0.0", old, "", older), new, frame)
-    assert checked.good.rows() == [(18.0, "a", "F")]
-    assert checked.failures.rows() == [(1, "range:temp", "temp"), (2, "type:celsius", "celsius")]
-    assert check_fitted(Fit("", new, ""), new, frame.select("id")).bad.is_empty()
