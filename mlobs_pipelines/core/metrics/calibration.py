@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mlobs_pipelines.core.metrics.estimates import effective, enough, proportion, ratio
+from mlobs_pipelines.core.metrics.estimates import effective, enough, layers, proportion, ratio
 from mlobs_pipelines.core.metrics.registry import metric
 from mlobs_pipelines.core.summaries import ScoreSummary
 from mlobs_pipelines.core.vocabulary import Amounts, Estimate, Flags, Floats, Ints
@@ -60,8 +60,8 @@ def _seen(summary: ScoreSummary) -> Ints:
 
 def _enough(summary: ScoreSummary) -> dict[str, Any]:
     """The minimum-sample rule of calibration."""
-    size = effective(summary.bin_n.sum(axis=-1), summary.squared.bin_n.sum(axis=-1))
-    return enough(size, MIN_PER_BIN * summary.bin_n.shape[-1])
+    n, squares, _ = layers(summary, lambda s: s.bin_n.sum(axis=-1))
+    return enough(effective(n, squares), MIN_PER_BIN * summary.bin_n.shape[-1])
 
 
 def _gap_deviation(summary: ScoreSummary) -> Floats:
@@ -72,10 +72,10 @@ def _gap_deviation(summary: ScoreSummary) -> Floats:
     """
     twice = summary.squared
     squares = twice.bin_score_sq - 2 * twice.bin_score_positives + twice.bin_positives
-    n, rows = (s.bin_n.sum(axis=-1, keepdims=True) for s in (summary, twice))
+    n, rows, _ = layers(summary, lambda s: s.bin_n.sum(axis=-1, keepdims=True))
     mean = np.nan_to_num(ratio(summary.bin_score - summary.bin_positives, n))
     total = twice.bin_score - twice.bin_positives
-    skewed = np.where(n == rows, 0, mean * (total - mean * rows))
+    skewed = 0 if rows is n else np.where(n == rows, 0, mean * (total - mean * rows))
     return np.asarray(np.sqrt(np.maximum(squares - mean * total - skewed, 0)))
 
 

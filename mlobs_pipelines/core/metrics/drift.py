@@ -7,7 +7,7 @@ from math import log, sqrt
 
 import numpy as np
 
-from mlobs_pipelines.core.metrics.estimates import effective, ratio
+from mlobs_pipelines.core.metrics.estimates import effective, layers, ratio
 from mlobs_pipelines.core.metrics.registry import metric
 from mlobs_pipelines.core.summaries import FeatureSummary
 from mlobs_pipelines.core.vocabulary import Amounts, Estimate, Flags, Floats, Ints
@@ -137,7 +137,7 @@ def _range(cells: Amounts, atom: Flags) -> tuple[Floats, Floats]:
 @metric("psi", FeatureSummary, family="drift", direction=-1)
 def population_stability(summary: FeatureSummary) -> Estimate:
     """PSI over the baseline-pinned drift bins, the NULL bin included, with the noise of its sample size."""
-    n, squares, seen = (np.asarray(s.bins.sum(axis=-1)) for s in (summary, summary.squared, summary.seen))
+    n, squares, seen = layers(summary, lambda s: np.asarray(s.bins.sum(axis=-1)))
     noise = psi_noise(n, summary.baseline_bins.sum(), summary.bins.shape[-1])
     if summary.twice is not None and summary.bins.shape[-1] > 1:
         uneven = weighted_psi_noise(summary.bins, summary.twice.bins, summary.baseline_bins)
@@ -149,7 +149,7 @@ def population_stability(summary: FeatureSummary) -> Estimate:
 @metric("ks", FeatureSummary, family="drift", direction=-1)
 def kolmogorov_smirnov(summary: FeatureSummary) -> Estimate:
     """KS distance over the finest cells of a numeric feature's present values; NaN for a categorical one."""
-    n, squares, seen = (np.asarray(s.cells.sum(axis=-1)) for s in (summary, summary.squared, summary.seen))
+    n, squares, seen = layers(summary, lambda s: np.asarray(s.cells.sum(axis=-1)))
     if not summary.ordered:
         return Estimate(np.full(n.shape, np.nan), seen)
     distance, bound = ks(summary.cells, summary.baseline_cells, summary.atom)

@@ -65,6 +65,8 @@ def effective(total: Any, squares: Any) -> Floats:  # noqa: ANN401 - arrays or s
     >>> round(float(effective(100 + 50 * 10, 100 + 50 * 100)), 1)
     70.6
     """
+    if total is squares:
+        return np.asarray(total, np.float64)
     total, squares = np.asarray(total, np.float64), np.asarray(squares, np.float64)
     return np.where(total == squares, total, np.nan_to_num(ratio(total * total, squares)))[()]
 
@@ -91,6 +93,14 @@ Share = Callable[[Any], tuple[Any, Any]]
 Sums = Callable[[Any], tuple[Any, Any, Any]]
 
 
+def layers(summary: Additive, sums: Callable[[Any], Any]) -> tuple[Any, Any, Any]:
+    """Sums weighted, by squared weight, and by rows seen: one and the same where rows have no weights."""
+    found = sums(summary)
+    if summary.twice is None:
+        return found, found, found
+    return found, sums(summary.squared), sums(summary.seen)
+
+
 def proportion(summary: Additive, share: Share) -> Estimate:
     """A share with its Wilson interval; too few rows for a verdict under 200.
 
@@ -99,9 +109,10 @@ def proportion(summary: Additive, share: Share) -> Estimate:
     share
         From sums to successes and trials; both must be sums over rows.
     """
-    (hits, n), (hits_squared, squares), (_, seen) = map(share, (summary, summary.squared, summary.seen))
+    (hits, n), (hits_squared, squares), (_, seen) = layers(summary, share)
     value = ratio(hits, n)
-    lower, upper = wilson(hits, n, share_size(value, n, hits_squared, squares))
+    size = n if squares is n else share_size(value, n, hits_squared, squares)
+    lower, upper = wilson(hits, n, size)
     return Estimate(value, np.asarray(seen), lower, upper, **enough(effective(n, squares), MIN_PROPORTION))
 
 
@@ -116,26 +127,34 @@ def average(summary: Additive, sums: Sums, *, ceiling: float = np.inf) -> Estima
     sums
         From sums to Σx, Σx² and rows; all must be sums over rows.
     """
-    (total, _, n), (first, second, squares), (*_, seen) = map(sums, (summary, summary.squared, summary.seen))
+    (total, _, n), (first, second, squares), (*_, seen) = layers(summary, sums)
     mean = ratio(total, n)
-    skewed = np.where(np.asarray(n) == squares, 0, mean * (first - mean * squares))
+    skewed = 0 if squares is n else np.where(n == squares, 0, mean * (first - mean * squares))
     variance = ratio(np.maximum(second - mean * first - skewed, 0), n - ratio(squares, n))
     half = Z95 * np.sqrt(ratio(variance, n))
     lower, upper = np.clip(mean - half, 0, mean), np.clip(mean + half, mean, np.maximum(mean, ceiling))
     return Estimate(mean, np.asarray(seen), lower, upper, **enough(effective(n, squares), MIN_PROPORTION))
 
 
-def amount(summary: Additive, rows: Callable[[Any], Any], n: Any) -> Estimate:  # noqa: ANN401 - an array
-    """How many rows there are: exact where all were kept, else estimated with a normal 95 % interval.
+def amount(summary: Additive, rows: Callable[[Any], Any], among: Callable[[Any], Any]) -> Estimate:
+    """How many rows there are of a kind: exact where all were kept, else estimated with a 95 % interval.
 
-    The interval is that of a sample in which each row was kept or not on its own: variance Σ w (w - 1)
-    (Horvitz and Thompson 1952). NaN where every row stands for itself.
+    The lower end is normal, for rows kept or not each on its own: variance V = Σ w (w - 1) (Horvitz and
+    Thompson 1952). The upper end lies d above the value, where d² = z² (V + c d): c, the mean of w - 1 over
+    all that the rows are counted among, speaks for rows of the kind that by chance were not kept. Where none
+    was seen, d is z² c. Both ends are NaN where every row stands for itself.
+
+    Parameters
+    ----------
+    rows, among
+        From sums to the rows of the kind, and to all rows that could have been.
     """
-    total, squares, seen = (
-        np.asarray(rows(part), np.float64) for part in (summary, summary.squared, summary.seen)
-    )
-    half = Z95 * np.sqrt(np.where(squares > total, np.maximum(squares - total, 0), np.nan))
-    return Estimate(total, np.asarray(n), np.maximum(total - half, seen), total + half)
+    total, squares, seen = (np.asarray(found, np.float64) for found in layers(summary, rows))
+    whole, whole_squares, n = layers(summary, among)
+    cost = np.where(np.asarray(whole_squares) > whole, ratio(whole_squares, whole) - 1, np.nan) * Z95**2
+    spread = Z95**2 * np.maximum(squares - total, 0)
+    lower, upper = total - np.sqrt(spread), total + (cost + np.sqrt(cost**2 + 4 * spread)) / 2
+    return Estimate(total, np.asarray(n), np.where(cost > 0, np.maximum(lower, seen), np.nan), upper)
 
 
 def quantile_need(level: float) -> int:

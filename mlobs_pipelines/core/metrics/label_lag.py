@@ -135,7 +135,7 @@ def label_coverage(summary: LabelSummary) -> Estimate:
 @metric("label_backlog", LabelSummary, family="label_lag", unit="rows", direction=-1)
 def label_backlog(summary: LabelSummary) -> Estimate:
     """Predictions older than the label horizon that still have no label."""
-    return amount(summary, lambda s: s.overdue, summary.seen.predictions)
+    return amount(summary, lambda s: s.overdue, lambda s: s.predictions)
 
 
 @metric("overdue_share", LabelSummary, family="label_lag", direction=-1)

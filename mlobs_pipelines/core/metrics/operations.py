@@ -9,6 +9,7 @@ from mlobs_pipelines.core.metrics.estimates import (
     amount,
     effective,
     enough,
+    layers,
     proportion,
     quantile_need,
     ratio,
@@ -25,7 +26,7 @@ _RANK_SLACK = 5e-10
 @metric("request_count", OperationSummary, family="operations", unit="rows")
 def request_count(summary: OperationSummary) -> Estimate:
     """Requests of the window; 0 where there are none, exact unless requests were sampled."""
-    return amount(summary, lambda s: s.requests, summary.seen.requests)
+    return amount(summary, lambda s: s.requests, lambda s: s.requests)
 
 
 @metric("error_share", OperationSummary, family="operations", direction=-1)
@@ -86,10 +87,9 @@ def _latency(name: str, level: float) -> Callable[[OperationSummary], Estimate]:
 
     @metric(name, OperationSummary, family="operations", unit="ms", direction=-1)
     def latency(summary: OperationSummary) -> Estimate:
-        n, squares, seen = (
-            np.asarray(s.latency.sum(axis=-1)) for s in (summary, summary.squared, summary.seen)
-        )
-        away = Z95 * np.sqrt(level * (1 - level) / np.maximum(_rank_size(summary, level), 1))
+        n, squares, seen = layers(summary, lambda s: np.asarray(s.latency.sum(axis=-1)))
+        size = n if squares is n else _rank_size(summary, level)
+        away = Z95 * np.sqrt(level * (1 - level) / np.maximum(size, 1))
         levels = [np.full(n.shape, level), np.clip(level - away, 0, 1), np.clip(level + away, 0, 1)]
         edges = summary.low_ms, summary.high_ms
         (value, bound), (lower, _), (upper, _) = (cell_quantile(summary.latency, *edges, p) for p in levels)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mlobs_pipelines.core.metrics.estimates import Z95, average, effective, proportion, ratio
+from mlobs_pipelines.core.metrics.estimates import Z95, average, effective, layers, proportion, ratio
 from mlobs_pipelines.core.metrics.registry import metric
 from mlobs_pipelines.core.summaries import ScoreSummary
 from mlobs_pipelines.core.vocabulary import Amounts, Estimate, Floats
@@ -38,16 +38,14 @@ def auc(summary: ScoreSummary) -> Estimate:
     Mann-Whitney over score cells; a 95 % interval by DeLong, DeLong and Clarke-Pearson (1988) on the
     same cells. The bound ½ Σ p n / (P N) is what ties inside cells may hide.
     """
-    squared, seen = summary.squared, summary.seen
+    squared = summary.squared
     area, variance, bound = delong(summary.positives, summary.negatives, squared.positives, squared.negatives)
     half = Z95 * np.sqrt(variance)
-    sizes = [
-        effective(getattr(summary, side).sum(axis=-1), getattr(squared, side).sum(axis=-1))
-        for side in ("positives", "negatives")
-    ]
+    sides = [layers(summary, side) for side in (_positives, _negatives)]
+    sizes = [effective(n, squares) for n, squares, _ in sides]
     return Estimate(
         area,
-        np.asarray(seen.positives.sum(axis=-1) + seen.negatives.sum(axis=-1)),
+        np.asarray(sum(seen for *_, seen in sides)),
         np.clip(area - half, 0, 1),
         np.clip(area + half, 0, 1),
         bound,
@@ -55,6 +53,14 @@ def auc(summary: ScoreSummary) -> Estimate:
         need=f"at least {MIN_CLASS} positives and {MIN_CLASS} negatives",
         effective=sizes[0] + sizes[1],
     )
+
+
+def _positives(summary: ScoreSummary) -> Amounts:
+    return np.asarray(summary.positives.sum(axis=-1))
+
+
+def _negatives(summary: ScoreSummary) -> Amounts:
+    return np.asarray(summary.negatives.sum(axis=-1))
 
 
 def delong(

@@ -6,6 +6,7 @@ from mlobs_pipelines.core.metrics.estimates import (
     MIN_PROPORTION,
     effective,
     enough,
+    layers,
     proportion,
     ratio,
 )
@@ -38,9 +39,7 @@ def skew_smape(summary: SkewSummary) -> Estimate:
 
     0 where every value on both sides is zero; NaN for categories, and where no row has both values.
     """
-    both, squares, seen = (
-        np.asarray(s.pairs - s.missing - s.extra) for s in (summary, summary.squared, summary.seen)
-    )
+    both, squares, seen = layers(summary, lambda s: np.asarray(s.pairs - s.missing - s.extra))
     agreed = (summary.absolute_sum == 0) & (both > 0) & summary.numeric
     value = np.where(agreed, 0.0, ratio(summary.absolute_delta, summary.absolute_sum))
     return Estimate(value, seen, **enough(effective(both, squares), MIN_PROPORTION))

@@ -9,7 +9,7 @@ from mlobs_pipelines.core.vocabulary import Estimate
 @metric("row_count", FeatureSummary, family="volume", unit="rows")
 def row_count(summary: FeatureSummary) -> Estimate:
     """Rows of the window, missing values included; 0 where there are none, exact unless rows were sampled."""
-    return amount(summary, lambda s: s.n, summary.seen.n)
+    return amount(summary, lambda s: s.n, lambda s: s.n)
 
 
 @metric("null_share", FeatureSummary, family="volume", direction=-1)
