@@ -9,7 +9,7 @@ import io
 import lzma
 import zlib
 from collections.abc import Callable, Mapping
-from typing import IO, Any, cast
+from typing import IO, Any
 
 from mlobs_pipelines.sources.deliveries import UnreadableError
 
@@ -90,10 +90,11 @@ class _Members(io.RawIOBase):
         hungry = getattr(self._member, "needs_input", True)
         given = (self._waiting or self._file.read(_BLOCK)) if hungry else b""
         try:
-            data = cast("bytes", self._member.decompress(given, size))
+            data: bytes | None = self._member.decompress(given, size)
         except (OSError, EOFError, zlib.error, lzma.LZMAError):
-            given = data = b""
-        if hungry and not given and not data and not self._member.eof:
+            data = None
+        ended = hungry and not given and not data and not self._member.eof
+        if data is None or ended:
             raise UnreadableError(DAMAGED)
         # zlib hands back what it has not taken; the others keep it until their member ends
         rest = getattr(self._member, "unconsumed_tail", b"")

@@ -22,6 +22,7 @@ from mlobs_pipelines.sources.text import LONGEST, encoding_of, text_blocks
 _NAMED = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}
 _USUAL = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a pipe"}
 _LF, _CR = 10, 13
+_ENDLESS = "the record of line {:,} does not end: a quote is not closed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,17 +128,27 @@ def _records(file: IO[bytes], encoding: str, dialect: _Dialect) -> Iterator[_Rec
     waiting, line = b"", 1
     for text in text_blocks(file, encoding):
         waiting += text.encode()
-        if not text and waiting and not waiting.endswith(b"\n"):
-            waiting += b"\n"
-        found = _marks(waiting, dialect.quote)
-        cut = int(found.records[-1]) if len(found.records) else 0
+        cut = _cut(waiting, line, dialect)
         if cut:
-            _check_quotes(waiting[:cut], found, dialect, line)
             yield _Records(waiting[:cut], line)
             line += waiting.count(b"\n", 0, cut)
             waiting = waiting[cut:]
-        if len(waiting) > LONGEST or (not text and waiting):
-            raise UnreadableError(f"the record of line {line:,} does not end: a quote is not closed")
+        if len(waiting) > LONGEST:
+            raise UnreadableError(_ENDLESS.format(line))
+    if waiting:
+        waiting += b"\n"
+        if _cut(waiting, line, dialect) < len(waiting):
+            raise UnreadableError(_ENDLESS.format(line))
+        yield _Records(waiting, line)
+
+
+def _cut(data: bytes, line: int, dialect: _Dialect) -> int:
+    """Return where the last whole record ends, after a look at the quotes before it."""
+    found = _marks(data, dialect.quote)
+    cut = int(found.records[-1]) if len(found.records) else 0
+    if cut:
+        _check_quotes(data[:cut], found, dialect, line)
+    return cut
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,11 @@ def wanted(columns: Mapping[str, str], slot: Slot) -> list[str]:
     return [name for name in columns if name in set(slot.columns)] or list(columns)
 
 
+def asking(columns: Mapping[str, str], slot: Slot) -> Slot:
+    """Return the slot narrowed, or opened, to the columns that frames of a file with `columns` have."""
+    return Slot(slot.table, slot.day, tuple(wanted(columns, slot)))
+
+
 def repeated(names: Sequence[str]) -> str:
     """Return what is wrong with column names that occur more than once; "" if none does."""
     twice = sorted(name for name, times in Counter(names).items() if times > 1)

@@ -9,7 +9,7 @@ from functools import partial
 
 from mlobs_pipelines.sources import delta, files, inference_table, sql
 from mlobs_pipelines.sources.deliveries import Delivery, Place, Slot, Source, UnreadableError
-from mlobs_pipelines.sources.formats import attempt, guarded
+from mlobs_pipelines.sources.formats import asking, attempt, guarded
 from mlobs_pipelines.sources.registry import FILE_KINDS
 
 FORM = "inference-table"
@@ -49,5 +49,6 @@ def _mapped(found: Delivery, place: Place, slot: Slot) -> Delivery:
         columns = attempt(FORM, lambda: inference_table.columns(found.frames(), place, slot))
     except UnreadableError as error:
         return replace(found, columns={}, frames=Delivery("", "").frames, problem=str(error))
-    frames = partial(guarded, FORM, lambda: inference_table.map_frames(found.frames(), place, slot))
+    asked = asking(columns, slot)
+    frames = partial(guarded, FORM, lambda: inference_table.map_frames(found.frames(), place, asked))
     return replace(found, columns=columns, frames=frames)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 
 from mlobs_pipelines.sources.deliveries import Delivery, Place, Slot, Source
-from mlobs_pipelines.sources.formats import Look, Opened, Readable
+from mlobs_pipelines.sources.formats import Look, Opened, Readable, asking
 
 _PACKAGE = "mlobs_pipelines.sources."
 BINARY = frozenset({"parquet"})
@@ -30,7 +30,8 @@ def _log(module: str) -> Look:
         mapped = import_module(_PACKAGE + module)
         with opened() as file:
             columns = mapped.columns(file, place, slot)
-        return Readable(columns, lambda: mapped.frames(opened(), place, slot))
+        asked = asking(columns, slot)
+        return Readable(columns, lambda: mapped.frames(opened(), place, asked))
 
     return look
 

@@ -15,6 +15,7 @@ from mlobs_pipelines.sources.deliveries import Slot
 COMPRESSIONS = ("gz", "zst", "bz2", "xz")
 UNFINISHED = (".tmp", ".crc", ".part", ".partial")
 _TOKEN = re.compile(r"\{(\w+)\}|\*+")
+_BARE = {"month": "0?", "day": "0?"}
 _HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -152,15 +153,12 @@ def _expanded(token: re.Match[str], before: str, slot: Slot) -> str:
         "year": f"{slot.day:%Y}".rjust(4, "0"),
         "month": f"{slot.day:%m}",
         "day": f"{slot.day:%d}",
-        "hour": "[0-9]{2}",
+        "hour": "[0-9]{1,2}" if before.endswith("=") else "[0-9]{2}",
     }
     if name not in values:
         known = ", ".join(f"{{{key}}}" for key in values)
         raise PlaceError(f"location has the placeholder {{{name}}}; those known are {known}, * and **")
     # Spark and Hive write month=3 where others write month=03.
-    bare = before.endswith("=") and name in {"month", "day", "hour"}
-    return (
-        {"month": "0?", "day": "0?", "hour": "[0-9]?"}[name] + values[name].removeprefix("0")
-        if bare
-        else values[name]
-    )
+    if before.endswith("=") and name in _BARE:
+        return _BARE[name] + values[name].removeprefix("0")
+    return values[name]

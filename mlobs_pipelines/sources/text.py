@@ -35,7 +35,7 @@ def encoding_of(options: Mapping[str, str]) -> str:
 
 
 def text_blocks(file: IO[bytes], encoding: str) -> Iterator[str]:
-    """Yield a file's text in blocks, in any encoding that Python knows.
+    """Yield a file's text in blocks that are not empty, save for one that was a byte-order mark alone.
 
     Raises
     ------
@@ -45,12 +45,13 @@ def text_blocks(file: IO[bytes], encoding: str) -> Iterator[str]:
     decoder, first, at = codecs.getincrementaldecoder(encoding)(), True, 0
     while True:
         block = file.read(BLOCK)
-        if first and block[:2] in _UTF16_MARKS and codecs.lookup(encoding).name == "utf-8":
+        if not at and block[:2] in _UTF16_MARKS and codecs.lookup(encoding).name == "utf-8":
             raise UnreadableError("it begins with a byte-order mark of UTF-16; declare encoding utf-16")
         text = _decoded(decoder, block, encoding, at)
         at += len(block)
-        yield text.removeprefix("\ufeff") if first else text
-        first = first and not text
+        if text:
+            yield text.removeprefix("\ufeff") if first else text
+            first = False
         if not block:
             return
 
