@@ -22,6 +22,8 @@ from mlobs_pipelines.sources.formats import wanted
 from mlobs_pipelines.sources.sql_rows import SQL_ROWS, Spool
 
 _CONNECT_S = 10
+_FETCHED = 512
+_BATCH_CHARACTERS = 32 * 1024 * 1024
 _LISTED = 60
 _NAMES = re.compile(r'"([^"]+)"|([^.]+)')
 _BIND = re.compile(r"(?<!:):(?=\w)")
@@ -123,8 +125,18 @@ def _spooled(connection: sa.Connection, relation: _Relation, place: Place, slot:
 
 
 def _batches(connection: sa.Connection, asked: sa.Select[Any]) -> Iterator[Sequence[Sequence[Any]]]:
-    with connection.execute(asked, execution_options={"yield_per": SQL_ROWS}) as result:
-        yield from result.partitions()
+    """Yield rows as many at a time as are few in number and in characters: logged bodies may be megabytes."""
+    with connection.execute(asked, execution_options={"yield_per": _FETCHED}) as result:
+        batch: list[Sequence[Any]] = []
+        size = 0
+        for part in result.partitions():
+            batch += part
+            size += sum(len(value) for row in part for value in row if isinstance(value, str | bytes))
+            if len(batch) + _FETCHED > SQL_ROWS or size > _BATCH_CHARACTERS:
+                yield batch
+                batch, size = [], 0
+        if batch:
+            yield batch
 
 
 def _undated(connection: sa.Connection, relation: _Relation, watermark: str) -> str:

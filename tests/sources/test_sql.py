@@ -357,22 +357,29 @@ def read(table):
     (one,) = deliveries(place, Slot("predictions", date(2013, 6, 21), ("id", "name", "share", "written_at")))
     return sum(frame.height for frame in one.frames())
 assert read("small") == 40_000
+first = peak()
+assert read("wide") == 4_000
 before = peak()
 assert read("large") == 1_000_000
-print(peak() - before)
+print(before - first, peak() - before)
 """
 
 
 def test_memory_does_not_grow_with_the_table(run, server):
-    """A million rows need hardly more memory than forty thousand."""
+    """A million rows, or rows of 100 kB, need hardly more memory than forty thousand short ones."""
     made = (
         "create table logs.{0} as select n as id, 'name ' || n as name, n / 7.0::float8 as share, "
         "'2013-06-21 00:00+00'::timestamptz + n * interval '50 ms' as written_at "
         "from generate_series(1, {1}) n"
     )
     run(made.format("small", 40_000), made.format("large", 1_000_000))
+    run(
+        "create table logs.wide as select id, repeat('x', 100000) as name, written_at from logs.small limit 4000"
+    )
     done = subprocess.run(
         [sys.executable, "-c", PROBE, server], check=False, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout) < 60
+    wide, large = map(int, done.stdout.split())
+    assert wide < 200
+    assert large < 60
