@@ -307,6 +307,14 @@ def test_a_table_that_may_not_be_read_is_a_place_that_cannot_be_reached(run, ser
         list(deliveries(_place(server.replace("postgres@", "guest@")), _slot("id")))
 
 
+def test_a_connection_lost_while_reading_is_a_place_that_cannot_be_reached(run, server):
+    """A server that goes away in the middle of a window says nothing about the day."""
+    run(TYPES, VALUES)
+    query = "select pg_terminate_backend(pg_backend_pid()) as id, written_at from logs.predictions"
+    with pytest.raises(OSError, match="check that it runs"):
+        list(deliveries(_place(server, query=query), _slot("id")))
+
+
 @pytest.fixture
 def sqlite_url(tmp_path):
     """Give the URL of a SQLite file whose columns hold values of any type."""
@@ -373,9 +381,8 @@ def test_memory_does_not_grow_with_the_table(run, server):
         "from generate_series(1, {1}) n"
     )
     run(made.format("small", 40_000), made.format("large", 1_000_000))
-    run(
-        "create table logs.wide as select id, repeat('x', 100000) as name, written_at from logs.small limit 4000"
-    )
+    wide = "select id, repeat('x', 100000) as name, written_at from logs.small limit 4000"
+    run(f"create table logs.wide as {wide}")
     done = subprocess.run(
         [sys.executable, "-c", PROBE, server], check=False, capture_output=True, text=True, timeout=300
     )
