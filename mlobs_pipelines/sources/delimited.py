@@ -203,7 +203,8 @@ def _tabled(records: _Records, shape: _Shape) -> Iterator[pl.DataFrame]:
         table = None
     if table is None:
         raise UnreadableError(_ragged(records, shape))
-    frame = pl.DataFrame(pl.from_arrow(table))
+    # by name: Polars gives a column without one another
+    frame = pl.DataFrame({name: pl.from_arrow(table.column(name)) for name in shape.keep})
     yield from (part for part in frame.iter_slices(BATCH_ROWS) if part.height)
 
 

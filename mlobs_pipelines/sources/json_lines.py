@@ -173,7 +173,7 @@ def _frame(rows: Sequence[Record], types: Mapping[str, str]) -> pl.DataFrame:
     if not types:
         return pl.DataFrame(height=len(rows))
     return pl.DataFrame(
-        [_column(name, kind, [row.get(name) for row in rows]) for name, kind in types.items()]
+        {name: _column(name, kind, [row.get(name) for row in rows]) for name, kind in types.items()}
     )
 
 

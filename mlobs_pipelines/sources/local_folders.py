@@ -25,7 +25,7 @@ class LocalFolders:
 
     def listing(self, folder: str) -> Folder:
         """List a folder; one that does not exist is empty."""
-        found = Folder([], {})
+        found = Folder([], {}, [])
         try:
             with os.scandir(folder or ".") as entries:
                 for entry in sorted(entries, key=lambda entry: entry.name):
@@ -46,6 +46,7 @@ class LocalFolders:
 def _sort_in(entry: "os.DirEntry[str]", folder: str, found: Folder) -> None:
     if entry.is_dir():
         found.folders.append(entry.name)
+        found.links.extend([entry.name] if entry.is_symlink() else [])
     elif entry.is_file():
         found.files[entry.name] = Item(folder + entry.name, entry.stat().st_size)
     elif entry.is_symlink():  # a delivery that leads nowhere is still a delivery

@@ -68,7 +68,7 @@ def frame_of(batch: Any) -> pl.DataFrame:  # noqa: ANN401 -- pyarrow has no type
     UnreadableError
         If a text is not UTF-8, or a column has a type that no frame can hold.
     """
-    return pl.DataFrame([_series(name, batch.column(name)) for name in batch.schema.names])
+    return pl.DataFrame({name: _series(name, batch.column(name)) for name in batch.schema.names})
 
 
 def _series(name: str, array: Any) -> pl.Series:  # noqa: ANN401 -- pyarrow has no types

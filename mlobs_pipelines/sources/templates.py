@@ -31,10 +31,11 @@ class Item(NamedTuple):
 
 
 class Folder(NamedTuple):
-    """What a folder has: names of its folders, and its files by name."""
+    """What a folder has: names of its folders, its files by name, and which folders are links to others."""
 
     folders: list[str]
     files: dict[str, Item]
+    links: list[str] = []  # noqa: RUF012 -- never changed where it is not given
 
 
 Listing = Callable[[str], Folder]
@@ -115,8 +116,10 @@ def walk(listing: Listing, folder: str, segments: tuple[Segment, ...]) -> Iterat
 
 def _walk_any_depth(listing: Listing, folder: str, segments: tuple[Segment, ...]) -> Iterator[Item]:
     yield from walk(listing, folder, segments[1:] or (_anything(),))
-    for name in filter(_anything().takes, listing(folder).folders):
-        yield from walk(listing, f"{folder}{name}/", segments)
+    found = listing(folder)
+    for name in filter(_anything().takes, found.folders):
+        if name not in found.links:  # a link may lead back to where it is
+            yield from walk(listing, f"{folder}{name}/", segments)
 
 
 def hive_values(path: str) -> Mapping[str, str | None]:

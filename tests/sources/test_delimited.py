@@ -104,6 +104,12 @@ def test_what_is_not_a_table_is_refused_with_its_line(tmp_path, data, options, r
     assert reason in _reason(tmp_path, data, **options)
 
 
+def test_a_column_may_have_no_name(tmp_path):
+    """The index that some writers put in front is a column like others."""
+    found = _delivery(tmp_path, b",b\n0,x\n")
+    assert list(found.columns) == pl.concat(found.frames()).columns == ["", "b"]
+
+
 def test_a_header_alone_is_a_day_without_rows(tmp_path):
     """A file with a header and nothing else is readable and empty."""
     for data in (b"a,b\n", b"a,b", b"a,b\r\n\r\n"):

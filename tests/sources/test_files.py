@@ -13,6 +13,7 @@ import pytest
 from mlobs_pipelines.sources import content
 from mlobs_pipelines.sources.deliveries import Place, Slot, UnreadableError
 from mlobs_pipelines.sources.registry import SOURCES
+from tests.sources.fuzz import SEEDS
 
 DAY = date(2013, 3, 1)
 CSV = b"a,b\n1,2\n"
@@ -190,6 +191,26 @@ def test_a_large_file_that_grows_while_it_is_read_is_refused(tmp_path, monkeypat
         file.write(b"2\n")
     with pytest.raises(UnreadableError, match="changed"):
         list(frames)
+
+
+def test_links_do_not_lead_a_glob_in_circles(tmp_path):
+    """A folder that links to one above it is not walked again; a link that the template names is."""
+    _land(tmp_path, "in/2013-03-01.csv")
+    (tmp_path / "in/again").symlink_to(tmp_path / "in")
+    assert _names(tmp_path, "in/**/{date}.csv") == ["2013-03-01.csv"]
+    assert _names(tmp_path, "in/again/{date}.csv") == ["2013-03-01.csv"]
+
+
+def test_logs_are_read_in_their_declared_encoding(tmp_path):
+    """A captured log in UTF-16 is the log that it is in UTF-8."""
+    _, log = SEEDS["kserve"]
+    read = []
+    for encoding in ("utf-8", "utf-16"):
+        _land(tmp_path, "x.jsonl", data=log.decode().encode(encoding))
+        [found] = _read(tmp_path, "x.jsonl", form="kserve", encoding=encoding)
+        read.append(pl.concat(found.frames()))
+    assert read[0].equals(read[1])
+    assert read[0].height > 0
 
 
 def test_an_unknown_format_names_those_known(tmp_path):
