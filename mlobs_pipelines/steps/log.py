@@ -80,6 +80,7 @@ def _quarantine(walk: Walk, days: list[date], unknown: pl.DataFrame) -> None:
         contract_version=pl.lit(walk.spec.predictions.version),
         key_id=pl.lit(walk.keys.current.key_id),
         row_json=pl.struct(names).struct.json_encode(),
+        row_types=pl.lit("{}"),
         released_at=pl.lit(None, pl.Datetime("us", "UTC")),
     )
     partitions = [(DATASET, day) for day in texts(days)]

@@ -50,6 +50,7 @@ QUARANTINE = TableLayout(
             contract_version=pa.string(),
             key_id=pa.string(),
             row_json=pa.string(),
+            row_types=pa.string(),
             released_at=UTC_MICROSECONDS,
         ),
     ),

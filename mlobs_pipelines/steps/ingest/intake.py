@@ -4,6 +4,7 @@ A delivery is refused as a whole or taken row by row; nothing is published here.
 `contracts`, hidden by `steps.privacy`, sampled by `steps.sampling`.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from mlobs_pipelines.contracts.odcs import Contract, Table
 from mlobs_pipelines.contracts.rows import Checked, Seen, check_frame, judge
 from mlobs_pipelines.contracts.scanner import scan
 from mlobs_pipelines.sources.deliveries import Delivery, Slot, UnreadableError
-from mlobs_pipelines.steps.ingest.json_values import in_json
+from mlobs_pipelines.steps.ingest.json_values import in_json, type_name
 from mlobs_pipelines.steps.ingest.spool import Room, Spool
 from mlobs_pipelines.steps.layouts import labels_layout
 from mlobs_pipelines.steps.privacy import aliases, protect, protect_raw
@@ -144,8 +145,8 @@ def _checked(
         failures = pl.concat([checked.failures, again.failures]).unique(maintain_order=True)
         checked = Checked(again.typed, failures, checked.normalised)
     taken.normalised.update(checked.normalised)
-    stray = _stray(walk, event_time(walk, contract, taken.table), checked.typed, taken.slot.day)
-    unsaid = stray.join(checked.failures, on=["row", "column"], how="anti")
+    strays = stray(walk, event_time(walk, contract, taken.table), checked.typed, taken.slot.day)
+    unsaid = strays.join(checked.failures, on=["row", "column"], how="anti")
     return Checked(checked.typed, pl.concat([checked.failures, unsaid]), checked.normalised)
 
 
@@ -156,8 +157,8 @@ def event_time(walk: Walk, contract: Contract, table: Table) -> str:
     return EVENT_TIME[contract.dataset]
 
 
-def _stray(walk: Walk, column: str, typed: pl.DataFrame, slot_day: date) -> pl.DataFrame:
-    """Rows without an event day, of a day that lies ahead of their delivery, or outside of the history."""
+def stray(walk: Walk, column: str, typed: pl.DataFrame, slot_day: date) -> pl.DataFrame:
+    """Failures of rows without an event day, of one ahead of their delivery, or outside of the history."""
     monitor, day = walk.spec.monitor, pl.col(column).dt.date()
     last = min(slot_day + AHEAD, monitor.end_date or date.max)
     rules = {
@@ -193,11 +194,22 @@ def _keep(
     good = typed.filter(~pl.int_range(pl.len()).is_in(bad.implode())) if bad.len() else typed
     if walk.keys.rotating(taken.slot.day):
         taken.pairs.append(aliases(frame, taken.table, walk.keys, raw=True))
+    accept(walk, contract, taken, good)
+
+
+def accept(walk: Walk, contract: Contract, taken: Taken, good: pl.DataFrame, *, hashed: bool = False) -> None:
+    """Keep typed, numbered rows that break no rule: sampled, dated, protected.
+
+    Parameters
+    ----------
+    hashed
+        As of `protect`: whether the rows come from quarantine.
+    """
     good = _sampled(walk, contract, taken, good)
     column = event_time(walk, contract, taken.table)
     dated = good.with_columns(day=pl.col(column).dt.date().cast(pl.String))
     taken.days.update(dict(dated.group_by("day").len().iter_rows()))
-    taken.good.append(_stored(walk, taken, dated))
+    taken.good.append(_stored(walk, taken, dated, hashed=hashed))
 
 
 def _sampled(walk: Walk, contract: Contract, taken: Taken, good: pl.DataFrame) -> pl.DataFrame:
@@ -219,15 +231,14 @@ def _labelled(walk: Walk, taken: Taken) -> pl.Series:
     return pl.DataFrame(ids).to_series().unique()
 
 
-def _stored(walk: Walk, taken: Taken, rows: pl.DataFrame) -> pl.DataFrame:
+def _stored(walk: Walk, taken: Taken, rows: pl.DataFrame, *, hashed: bool) -> pl.DataFrame:
     origin = {
         "delivered_on": pl.lit(taken.slot.day.isoformat()),
         "delivery": pl.lit(taken.name),
         "delivery_row": pl.col(ROW),
     }
-    return (
-        protect(rows, taken.table, walk.keys).with_columns(view=pl.lit(taken.table.name), **origin).drop(ROW)
-    )
+    hidden = protect(rows, taken.table, walk.keys, hashed=hashed)
+    return hidden.with_columns(view=pl.lit(taken.table.name), **origin).drop(ROW)
 
 
 def _quarantined(
@@ -252,6 +263,7 @@ def _quarantined(
         contract_version=pl.lit(taken.version),
         key_id=pl.lit(walk.keys.current.key_id),
         row_json=_as_json(hidden),
+        row_types=pl.lit(json.dumps({name: type_name(kind) for name, kind in hidden.schema.items()})),
         released_at=pl.lit(None, pl.Datetime("us", "UTC")),
     )
 
