@@ -18,6 +18,7 @@ import yaml
 from mlobs_pipelines.contracts.problems import KeyPath, Problem, dotted
 
 _MOST_NODES = 500_000
+_MOST_BITS = 256
 _TEXT, _TIME, _MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:merge"
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 _POWER = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]{1,2}")
@@ -188,6 +189,9 @@ class _Walk:
             number = self.loader.construct_object(node)
         except ValueError:
             return node.value
+        if isinstance(number, int) and number.bit_length() > _MOST_BITS:
+            self.refuse(node, path, "a number that is too large", "leave the key out for no limit")
+            return None
         if not math.isfinite(number):
             self.refuse(node, path, "a number that is not finite", "leave the key out for no limit")
             return None

@@ -78,6 +78,7 @@ def test_lines_are_those_of_the_keys(tmp_path: Path):
         ("- a", "1: the document is not a mapping; write keys and values, as in `model: flight_delays`"),
         ("a: 1\nb: 2\na: 3", "3: a: the key is written twice (first in line 1); keep one"),
         ("a: .nan", "1: a: a number that is not finite; leave the key out for no limit"),
+        (f"a: 1{'0' * 99}", "1: a: a number that is too large; leave the key out for no limit"),
         ("a: !!set x", "1: a: the tag tag:yaml.org,2002:set is not plain data; remove the tag"),
         ("a: 1\n<<: {b: 1}", "2: a key that is not text; write the keys out; merge keys are not read"),
         ("a: 1\n---\nb: 1", f"2: YAML syntax error at column 1: but found another document; {REMEDY}"),
