@@ -12,6 +12,7 @@ from datetime import date, timedelta
 
 import polars as pl
 
+from mlobs_pipelines.contracts.coercion import Coerced
 from mlobs_pipelines.contracts.fit import Fit, choose, upcast
 from mlobs_pipelines.contracts.odcs import Contract, Table
 from mlobs_pipelines.contracts.rows import Checked, Seen, check_frame, judge
@@ -141,9 +142,10 @@ def _checked(
 ) -> Checked:
     checked = check_frame(fit.table, frame, seen)
     if fit.older is not None:
-        again = judge(taken.table, upcast(fit.older, taken.table, checked.typed))
-        failures = pl.concat([checked.failures, again.failures]).unique(maintain_order=True)
-        checked = Checked(again.typed, failures, checked.normalised)
+        raised = upcast(fit.older, taken.table, checked.typed)
+        lost = pl.concat([checked.failures, raised.failures]).unique(maintain_order=True)
+        again = judge(taken.table, Coerced(raised.typed, lost, checked.normalised))
+        checked = Checked(again.typed, again.failures.unique(maintain_order=True), checked.normalised)
     taken.normalised.update(checked.normalised)
     strays = stray(walk, event_time(walk, contract, taken.table), checked.typed, taken.slot.day)
     unsaid = strays.join(checked.failures, on=["row", "column"], how="anti")
