@@ -74,7 +74,8 @@ def _nothing(contract: Contract, day: date, as_of: datetime, records: pl.DataFra
     if contract.frequency_days is None:
         return Finding(passed=True, description="No delivery; the contract promises none for any one day.")
     since = (day - contract.frequency_days * DAY).isoformat()
-    if records.filter(pl.col("day").is_between(since, day.isoformat(), closed="right")).height:
+    known = pl.col("day").is_between(pl.lit(since), pl.lit(day.isoformat()), closed="right")
+    if records.filter(known).height:
         return Finding(passed=True, description="No delivery; the last one is recent enough.")
     due = datetime.combine(day + DAY, time(), UTC) + timedelta(hours=contract.latency_h or 0.0)
     said = f"promised every {contract.frequency_days} d, due by {due:%Y-%m-%d %H:%M} UTC"

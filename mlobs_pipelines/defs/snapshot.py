@@ -44,6 +44,8 @@ def snapshot_parts(site: Site, spec: ModelSpec) -> Iterator[Part]:
 
 def log_parts(site: Site, spec: ModelSpec) -> Iterator[Part]:
     """Asset and check of the log step."""
+    served = set(predictions_layout(spec).schema.names)
+    carried = [name for name in log_layout(spec).schema.names if name in served]
     yield table_asset(
         site,
         spec,
@@ -51,9 +53,7 @@ def log_parts(site: Site, spec: ModelSpec) -> Iterator[Part]:
         log_layout(spec),
         "Predictions of declared versions, with the decision each led to at the version's threshold.",
         upstream=[Upstream("predictions")],
-        lineage={
-            name: [("predictions", name)] for name in predictions_layout(spec).schema.names if name != "day"
-        }
+        lineage={name: [("predictions", name)] for name in carried if name != "day"}
         | {"decision": [("predictions", "score"), ("predictions", "model_version")]},
         kinds={"polars"},
     )

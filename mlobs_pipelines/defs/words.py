@@ -6,6 +6,10 @@ Columns of deliveries are described by their contracts.
 COLUMNS = {
     "day": "Partition: the UTC day.",
     "view": "Feature view the row belongs to.",
+    "delivered_on": "Day of the delivery that brought the row, which need not be its own.",
+    "delivery": "Name of that delivery: its table, and its file or window.",
+    "delivery_row": "Number of the row in that delivery, from 0.",
+    "sample_weight": "Rows that the row stands for, itself included, where predictions are sampled.",
     "decision": "Whether the score reached the version's threshold.",
     "first_arrived_at": "When the first revision of the label arrived (UTC).",
     "revisions": "Revisions of the label known as of the run.",

@@ -12,9 +12,9 @@ from mlobs_pipelines.settings import Settings
 
 CONTRACTS = Path(__file__).parents[2] / "data_contracts"
 MODEL = "flight_delays"
-FIRST, LAST = date(2013, 6, 21), date(2013, 6, 26)
-REPLAYED_DAY = date(2013, 6, 20)
-PARTIAL, EMPTY, REFUSED = "2013-06-21", "2013-06-23", "2013-06-26"
+FIRST, LAST = date(2013, 6, 20), date(2013, 6, 26)
+REPLAYED, REPLAY, PARTIAL, MISSING, EMPTY, REFUSED = (f"2013-06-{day}" for day in (20, 21, 22, 23, 25, 26))
+BAD_ROWS = 3
 
 
 class Season(NamedTuple):
@@ -34,15 +34,29 @@ def spec():
 
 @pytest.fixture(scope="session")
 def landing(history, tmp_path_factory):
-    """Give landed days: one holds another day's rows too, one has no file, one a renamed column."""
+    """Give landed days: one repeats the day before, one has bad rows, one no file, one no rows."""
     from mlobs_pipelines.demo import DemoPlan  # noqa: PLC0415 - only where it is asked for
     from mlobs_pipelines.demo.landing import write_landing  # noqa: PLC0415 - as above
 
     root = tmp_path_factory.mktemp("landing")
     incidents = frozenset({"replay", "renamed-column"})
-    write_landing(DemoPlan(REPLAYED_DAY, LAST, share=0.03, incidents=incidents), history, root / MODEL)
-    (root / MODEL / "predictions" / f"{EMPTY}.parquet").unlink()
+    write_landing(DemoPlan(FIRST, LAST, share=0.03, incidents=incidents), history, root / MODEL)
+    predictions = root / MODEL / "predictions"
+    (predictions / f"{MISSING}.parquet").unlink()
+    _rewrite(predictions / f"{EMPTY}.parquet", lambda frame: frame.clear())
+    _rewrite(predictions / f"{PARTIAL}.parquet", _break_rows)
     return root
+
+
+def _rewrite(path, change):
+    import polars as pl  # noqa: PLC0415 - only where it is asked for
+
+    change(pl.read_parquet(path)).write_parquet(path)
+
+
+def _break_rows(frame):
+    bad = frame.head(BAD_ROWS).with_columns(score=1.5 + 0 * frame["latency_ms"].head(BAD_ROWS))
+    return bad.vstack(frame.tail(-BAD_ROWS))
 
 
 @pytest.fixture

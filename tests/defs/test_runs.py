@@ -7,9 +7,21 @@ import dagster as dg
 
 from mlobs_pipelines.definitions import build_defs
 from mlobs_pipelines.defs.jobs import range_tags
-from tests.defs.conftest import CONTRACTS, EMPTY, MODEL, PARTIAL, REFUSED, execute, site_at
+from tests.defs.conftest import (
+    BAD_ROWS,
+    CONTRACTS,
+    EMPTY,
+    MISSING,
+    MODEL,
+    PARTIAL,
+    REFUSED,
+    REPLAY,
+    REPLAYED,
+    execute,
+    site_at,
+)
 
-DAYS = [f"2013-06-{day}" for day in range(21, 27)]
+DAYS = [f"2013-06-{day}" for day in range(20, 27)]
 TOLD = {
     "rows_in",
     "rows_out",
@@ -24,6 +36,7 @@ TOLD = {
     "dagster/partition_row_count",
     "dagster/column_schema",
 }
+WALKED = ("predictions", "feature_snapshots", "prediction_log", "labelled_predictions", "metrics")
 
 
 def _evaluations(run, asset, check):
@@ -42,6 +55,8 @@ def _materializations(run, asset):
 
 def test_a_range_is_one_run_that_succeeds(season):
     """Days with refused, partly bad and absent deliveries do not make the run of the whole range fail."""
+    failures = [event for run in season.runs for event in run.all_events if event.is_step_failure]
+    assert [failure.step_failure_data.error.to_string() for failure in failures] == []
     assert [run.success for run in season.runs] == [True] * 4
     assert len(season.instance.get_runs()) == 4
 
@@ -58,7 +73,8 @@ def test_a_single_day_is_judged_the_same_way(season):
     """A run of one day yields one evaluation per check too, with its partition set."""
     run = season.runs[1]
     assert [(e.partition, e.check_name) for e in run.get_asset_check_evaluations()] == [
-        ("2013-06-01", "contract")
+        ("2013-06-01", "contract"),
+        ("2013-06-01", "privacy"),
     ]
 
 
@@ -103,30 +119,48 @@ def test_a_refused_file_fails_its_day_and_only_that(walked):
     assert not found[REFUSED].passed
     assert found[REFUSED].severity == dg.AssetCheckSeverity.ERROR
     assert found[REFUSED].description.startswith(
-        f"Refused: {REFUSED}.parquet: missing column score; columns the contract does not know: probability"
+        f"Refused: predictions/{REFUSED}.parquet: missing columns: score; columns that the contract does not "
+        "know: probability."
     )
-    assert [day for day in DAYS if not found[day].passed] == [PARTIAL, REFUSED]
+    assert found[REFUSED].metadata["refused"].value == found[REFUSED].metadata["rows_in"].value > 0
+    assert [day for day in DAYS if not found[day].passed] == [REPLAY, PARTIAL, MISSING, REFUSED]
     rows = {day: told["rows_out"].value for day, told in _materializations(walked, "prediction_log").items()}
     assert rows[REFUSED] == 0
-    assert all(rows[day] > 0 for day in DAYS if day not in {REFUSED, EMPTY})
+    assert all(rows[day] > 0 for day in DAYS if day not in {REFUSED, EMPTY, MISSING})
 
 
-def test_a_held_back_day_says_why_downstream(walked):
-    """The log of a refused day carries a note with the reason."""
+def test_a_refused_day_says_why_downstream(walked):
+    """The log of a refused day carries a note with the delivery and the reason."""
     note = _materializations(walked, "prediction_log")[REFUSED]["note"].value
-    assert "held back" in note
-    assert "missing column score" in note
+    assert "was refused" in note
+    assert "missing columns: score" in note
 
 
 def test_a_partly_bad_file_warns(walked):
-    """Rows of another day go to quarantine with a WARN that counts them; the others are published."""
+    """Rows that break a rule go to quarantine with a WARN that counts them; the others are published."""
     found = _evaluations(walked, "predictions", "contract")[PARTIAL]
     told = _materializations(walked, "predictions")[PARTIAL]
     assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert told["rows_in"].value == told["rows_out"].value + told["quarantined"].value
-    assert found.metadata["quarantined"].value == told["quarantined"].value > 0
+    assert found.metadata["quarantined"].value == told["quarantined"].value == BAD_ROWS
     records = found.metadata["rows_by_rule"].records
-    assert [record.data["rule"] for record in records] == ["day:predicted_at"]
+    assert [record.data["rule"] for record in records] == ["range:score"]
+    assert f"{BAD_ROWS} of {told['rows_in'].value} rows broke the contract" in found.description
+
+
+def test_a_replayed_day_counts_once_and_warns(walked):
+    """Rows delivered again a day later stand back in their own day, and the later day's check counts them."""
+    found = _evaluations(walked, "predictions", "contract")
+    told = _materializations(walked, "predictions")
+    assert found[REPLAYED].passed
+    again = told[REPLAYED]["rows_out"].value
+    assert told[REPLAYED]["rows_in"].value == again > 0
+    assert (found[REPLAY].passed, found[REPLAY].severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert f"{again} rows say again what another row said" in found[REPLAY].description
+    counts = {name: found[REPLAY].metadata[name].value for name in ("rows_in", "accepted", "repeated")}
+    assert counts["repeated"] == found[REPLAY].metadata["repeated_identical"].value == again
+    assert counts["rows_in"] == counts["accepted"] + again
+    assert told[REPLAY]["rows_out"].value == counts["accepted"]
 
 
 def test_too_little_evidence_is_undecided(walked):
@@ -137,11 +171,32 @@ def test_too_little_evidence_is_undecided(walked):
     assert "undecided: partial window" in found.description
 
 
-def test_an_empty_day_is_an_empty_window(walked):
-    """A day without a delivery materializes as zero rows everywhere, and no check of it fails."""
-    for asset in ("predictions", "feature_snapshots", "prediction_log", "labelled_predictions", "metrics"):
-        assert _materializations(walked, asset)[EMPTY]["rows_out"].value == 0
-    assert all(e.passed for e in walked.get_asset_check_evaluations() if e.partition == EMPTY)
+def test_a_day_without_rows_is_an_empty_window(walked):
+    """A day whose file is empty or missing is zero rows everywhere; its contract asks for some."""
+    for day in (EMPTY, MISSING):
+        for asset in (
+            "predictions",
+            "feature_snapshots",
+            "prediction_log",
+            "labelled_predictions",
+            "metrics",
+        ):
+            assert _materializations(walked, asset)[day]["rows_out"].value == 0
+        found = _evaluations(walked, "predictions", "rules")[day]
+        assert not found.passed
+        assert "there are 0 rows; the contract asks for at least 1" in found.description
+
+
+def test_an_empty_file_is_no_missing_one(walked):
+    """A promised day without a file fails with whom to ask; an empty file says that there is nothing."""
+    found = _evaluations(walked, "predictions", "contract")
+    assert found[EMPTY].passed
+    assert found[EMPTY].description == "An empty delivery: an empty day."
+    assert (found[MISSING].passed, found[MISSING].severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert (
+        "Missing: no delivery (promised every 1 d, due by 2013-06-24 06:00 UTC)" in found[MISSING].description
+    )
+    assert "Ask flight-ops" in found[MISSING].description
 
 
 def test_no_day_ahead_is_materialized(landing, instance, tmp_path):

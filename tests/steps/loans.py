@@ -15,7 +15,7 @@ import polars as pl
 from mlobs_pipelines.contracts.folder import load_model
 from mlobs_pipelines.core.metrics import METRICS
 from mlobs_pipelines.engine.duck import Duck
-from mlobs_pipelines.settings import HashKey
+from mlobs_pipelines.settings import HashKey, HashKeys
 from mlobs_pipelines.steps.walk import Walk
 from mlobs_pipelines.store.lake import Lake
 
@@ -26,7 +26,7 @@ AS_OF = datetime(2024, 3, 4, 18, tzinfo=UTC)
 LABEL_DAYS = [DAYS[0] + timedelta(days=i) for i in range((AS_OF.date() - DAYS[0]).days + 1)]
 REGIONS = ("north", "south", "east", None)
 CUSTOMERS = [f"customer-{i:03d}" for i in range(40)]
-KEY = HashKey(b"a key of the tests, long enough", "testkey0")
+KEYS = HashKeys(HashKey(b"a key of the tests, long enough", "7e57ca5e"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,8 @@ def walk_of(home: Path, landing: Path, as_of: datetime = AS_OF, run_id: str = "r
         lake=Lake(str(home / "lake")),
         duck=Duck("500MB", 2, home / "spill"),
         landing=landing,
-        key=KEY,
+        keys=KEYS,
+        access={},
         commit={"run_id": run_id, "batch_id": "batch", "code_version": "0"},
         as_of=as_of,
     )

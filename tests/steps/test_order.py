@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import polars as pl
 import pyarrow.compute as pc
 
 from mlobs_pipelines.steps.baseline import measure_baselines
@@ -76,15 +77,16 @@ def test_rescoring_some_days_of_a_scored_lake_keeps_the_rest(scored, landing, tm
 
 
 def test_a_withdrawn_day_leaves_no_metric_behind(landing, tmp_path):
-    """Once a day's predictions are refused, its windows and everything around are as if it never came."""
-    broken = loans.copy_of(landing, tmp_path / "landing")
-    loans.day_file(broken, loans.DAYS[4]).write_bytes(b"")
+    """Once an empty file stands in for a day's predictions, all tables are as if it had always been empty."""
+    emptied = loans.copy_of(landing, tmp_path / "landing")
+    path = loans.day_file(emptied, loans.DAYS[4])
+    pl.read_parquet(path).clear().write_parquet(path)
     never, withdrawn = (
-        loans.walk_of(tmp_path / name, zone) for name, zone in (("never", broken), ("withdrawn", landing))
+        loans.walk_of(tmp_path / name, zone) for name, zone in (("never", emptied), ("withdrawn", landing))
     )
     journey.go(never)
     journey.go(withdrawn)
-    withdrawn = loans.walk_of(tmp_path / "withdrawn", broken)
+    withdrawn = loans.walk_of(tmp_path / "withdrawn", emptied)
     ingest(withdrawn, "predictions", [loans.DAYS[4]])
     journey.days_of(withdrawn, [loans.DAYS[4]])
     assert differences(withdrawn, never) == []
