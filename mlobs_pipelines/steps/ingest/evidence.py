@@ -5,7 +5,7 @@ it is read again.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from functools import partial
 
@@ -20,6 +20,7 @@ from mlobs_pipelines.store.lake import Where
 from mlobs_pipelines.store.tables import DELIVERIES, HASH_ALIASES, QUARANTINE, SAMPLED_OUT
 
 ACCEPTED, PARTIAL, REFUSED = "accepted", "partial", "refused"
+RELEASED = " (released)"  # ends the name under which rows of a delivery left quarantine
 RECORD = pl.DataFrame(DELIVERIES.schema.empty_table()).schema
 
 
@@ -29,18 +30,34 @@ def earlier(walk: Walk, contract: Contract, days: Sequence[date]) -> pl.DataFram
     return pl.DataFrame(walk.lake.read(walk.model, DELIVERIES, where=where)).cast(RECORD)
 
 
-def records(batch: Batch, taken: Iterable[Taken], before: pl.DataFrame) -> pl.DataFrame:
+def records(batch: Batch, taken: Sequence[Taken], before: pl.DataFrame) -> pl.DataFrame:
     """Records of the deliveries of some days, those that are no longer at their source too.
 
     A delivery that was refused stands beside an earlier one of its name, whose rows stay.
     """
-    new = pl.DataFrame([_record(batch, one) for one in taken], schema=RECORD)
+    new = pl.DataFrame([record(batch, one) for one in taken], schema=RECORD)
     replaced = new.filter(pl.col("state") != REFUSED)
     kept = before.join(replaced, on=["day", "delivery"], how="anti")
+    kept = kept.join(withdrawn(before, taken), on=["day", "delivery", "sha256"], how="anti")
     kept = kept.join(new, on=["day", "delivery", "sha256"], how="anti")
     return pl.concat([kept.with_columns(at_source=pl.lit(value=False)), new]).sort(
         "day", "delivery", "sha256"
     )
+
+
+def withdrawn(before: pl.DataFrame, taken: Sequence[Taken]) -> pl.DataFrame:
+    """Records of rows that left quarantine and whose delivery came again with other content.
+
+    As its accepted rows they are replaced by what the delivery says now.
+    """
+    now = [
+        (one.slot.day.isoformat(), one.name + RELEASED, one.delivery.sha256)
+        for one in taken
+        if not one.refused
+    ]
+    schema = dict.fromkeys(("day", "delivery", "now"), pl.String)
+    known = before.join(pl.DataFrame(now, schema=schema, orient="row"), on=["day", "delivery"])
+    return known.filter(pl.col("sha256") != pl.col("now")).select(before.columns)
 
 
 def write_records(batch: Batch, days: Sequence[date], found: pl.DataFrame) -> pl.DataFrame:
@@ -98,8 +115,12 @@ def write_left_out(batch: Batch, days: Sequence[date], taken: Sequence[Taken]) -
     if batch.contract.dataset != "predictions" or batch.walk.spec.monitor.sampling is None:
         return
     for day in texts(days):
-        mine = [frame for one in taken if one.slot.day.isoformat() == day for frame in one.left_out.frames()]
-        rows = [frame.select(SAMPLED_OUT.schema.names).to_arrow().cast(SAMPLED_OUT.schema) for frame in mine]
+        mine = [one for one in taken if one.slot.day.isoformat() == day]
+        others = _left_out_by_others(batch, day, mine)
+        frames = [others, *(frame for one in mine for frame in one.left_out.frames())]
+        rows = [
+            frame.select(SAMPLED_OUT.schema.names).to_arrow().cast(SAMPLED_OUT.schema) for frame in frames
+        ]
         if sum(table.num_rows for table in rows) > LARGE:
             batch.walk.lake.stream(
                 batch.walk.model, SAMPLED_OUT, (day,), partial(iter, rows), commit=batch.commit
@@ -109,7 +130,8 @@ def write_left_out(batch: Batch, days: Sequence[date], taken: Sequence[Taken]) -
             batch.walk.lake.replace(batch.walk.model, SAMPLED_OUT, [(day,)], table, commit=batch.commit)
 
 
-def _record(batch: Batch, taken: Taken) -> dict[str, object]:
+def record(batch: Batch, taken: Taken) -> dict[str, object]:
+    """What is on record about a delivery once it was taken or refused."""
     accepted, bad = sum(taken.days.values()), taken.bad.rows
     counts = sorted(taken.rules.items(), key=lambda item: (-item[1], item[0]))
     reason = taken.refused or "; ".join(f"{rule}: {rows} rows" for rule, rows in counts)
@@ -140,6 +162,13 @@ def _record(batch: Batch, taken: Taken) -> dict[str, object]:
         ),
         "unknown_columns": sorted(set(taken.delivery.columns) - known),
     }
+
+
+def _left_out_by_others(batch: Batch, day: str, taken: Sequence[Taken]) -> pl.DataFrame:
+    """What sampling left out of deliveries that are not read now: their labels are no orphans either."""
+    known = pl.DataFrame(batch.walk.lake.read(batch.walk.model, SAMPLED_OUT, where={"day": day}))
+    gone = [name for _, name in batch.withdrawn]
+    return known.filter(~pl.col("delivery").is_in([*(one.name for one in taken), *gone]))
 
 
 def _beaten_elsewhere(batch: Batch, found: pl.DataFrame, days: list[str]) -> pl.DataFrame:

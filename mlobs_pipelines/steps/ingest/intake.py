@@ -140,16 +140,22 @@ def _classified(table: Table, name: str) -> bool:
 def _checked(
     walk: Walk, contract: Contract, taken: Taken, fit: Fit, frame: pl.DataFrame, seen: Seen
 ) -> Checked:
-    checked = check_frame(fit.table, frame, seen)
-    if fit.older is not None:
-        raised = upcast(fit.older, taken.table, checked.typed)
-        lost = pl.concat([checked.failures, raised.failures]).unique(maintain_order=True)
-        again = judge(taken.table, Coerced(raised.typed, lost, checked.normalised))
-        checked = Checked(again.typed, again.failures.unique(maintain_order=True), checked.normalised)
+    checked = check_under(fit, taken.table, frame, seen)
     taken.normalised.update(checked.normalised)
     strays = stray(walk, event_time(walk, contract, taken.table), checked.typed, taken.slot.day)
     unsaid = strays.join(checked.failures, on=["row", "column"], how="anti")
     return Checked(checked.typed, pl.concat([checked.failures, unsaid]), checked.normalised)
+
+
+def check_under(fit: Fit, table: Table, frame: pl.DataFrame, seen: Seen) -> Checked:
+    """Check a frame under the version it fits; rows of an older one become rows of the present table."""
+    checked = check_frame(fit.table, frame, seen)
+    if fit.older is None:
+        return checked
+    raised = upcast(fit.older, table, checked.typed)
+    lost = pl.concat([checked.failures, raised.failures]).unique(maintain_order=True)
+    again = judge(table, Coerced(raised.typed, lost, checked.normalised))
+    return Checked(again.typed, again.failures.unique(maintain_order=True), checked.normalised)
 
 
 def event_time(walk: Walk, contract: Contract, table: Table) -> str:

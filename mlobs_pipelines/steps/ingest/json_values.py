@@ -6,6 +6,7 @@ not known here.
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from typing import Any
 
 import polars as pl
 
@@ -120,7 +121,7 @@ def _texts(values: Sequence[object]) -> pl.Series:
     return pl.Series([None if value is None else str(value) for value in values], dtype=pl.String)
 
 
-def _to_instants(texts: pl.Series, unit: str, zone: str = "") -> pl.Series:
+def _to_instants(texts: pl.Series, unit: Any, zone: str = "") -> pl.Series:  # noqa: ANN401 - one of three words
     bare = texts.str.strip_suffix("+00:00")
     numbers = bare.str.contains(_NUMBER).fill_null(value=False)
     form = "%Y-%m-%d %H:%M:%S%.f"

@@ -6,7 +6,7 @@ together in memory, or one by one as a stream where they are large.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
@@ -37,6 +37,8 @@ class Batch:
         Deliveries that were read and not refused.
     commit
         Kept with every commit.
+    withdrawn
+        Day and name of deliveries that no longer count: their rows are taken out.
     """
 
     walk: Walk
@@ -44,6 +46,7 @@ class Batch:
     layout: TableLayout
     taken: Sequence[Taken]
     commit: dict[str, str]
+    withdrawn: Sequence[tuple[str, str]] = field(default=())
 
     @property
     def repeats(self) -> TableLayout:
@@ -61,7 +64,9 @@ class Batch:
     def replaced(self) -> pl.DataFrame:
         """Deliveries whose earlier rows are replaced."""
         pairs = [(taken.slot.day.isoformat(), taken.name) for taken in self.taken]
-        return pl.DataFrame(pairs, schema=dict.fromkeys(IDENTITY[:2], pl.String), orient="row")
+        return pl.DataFrame(
+            [*pairs, *self.withdrawn], schema=dict.fromkeys(IDENTITY[:2], pl.String), orient="row"
+        )
 
     def standing(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Stored rows of other deliveries than those read now."""
@@ -228,7 +233,7 @@ def _rows_of(batch: Batch, day: str, columns: Sequence[str] | None = None) -> It
                 mine = frame.filter(pl.col("day") == day)
                 yield mine if columns else conformed(mine, batch.layout)
         else:
-            yield from (frame.select(wanted) for frame in _stored_of(batch, day, *delivery))
+            yield from (frame.select(wanted) for frame in stored_of(batch, day, *delivery))
 
 
 def _deliveries(batch: Batch, day: str) -> Iterator[tuple[str, str]]:
@@ -240,7 +245,8 @@ def _deliveries(batch: Batch, day: str) -> Iterator[tuple[str, str]]:
                 yield from batch.standing(pl.DataFrame(part).unique()).iter_rows()
 
 
-def _stored_of(batch: Batch, day: str, delivered_on: str, delivery: str) -> Iterator[pl.DataFrame]:
+def stored_of(batch: Batch, day: str, delivered_on: str, delivery: str) -> Iterator[pl.DataFrame]:
+    """Yield the stored rows of one delivery on one event day, those that stand back too, in their order."""
     lake, model = batch.walk.lake, batch.walk.model
     wanted = (ds.field(IDENTITY[0]) == delivered_on) & (ds.field(IDENTITY[1]) == delivery)
     frames = []

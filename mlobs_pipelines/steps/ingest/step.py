@@ -18,6 +18,7 @@ from mlobs_pipelines.steps.ingest.evidence import (
     REFUSED,
     earlier,
     records,
+    withdrawn,
     write_aliases,
     write_left_out,
     write_quarantine,
@@ -101,20 +102,16 @@ def _names(tables: Iterable[object], name: str) -> tuple[str, ...]:
 
 
 def _publish(walk: Walk, contract: Contract, days: list[date], taken: list[Taken]) -> Outcomes:
-    commit = {
-        **walk.commit,
-        "contract_version": contract.version,
-        "contract_hash": contract.hash,
-        "hmac_key_id": walk.keys.current.key_id,
-    }
     read = [one for one in taken if not one.refused]
-    batch = Batch(walk, contract, LAYOUTS[contract.dataset](walk.spec), read, commit)
     before = earlier(walk, contract, days)
+    outdated = withdrawn(before, read)
+    names = list(outdated.select("day", "delivery").iter_rows())
+    batch = batch_of(walk, contract, read, names)
     found = records(batch, taken, before)
     touched = _touched(days, found, before)
     if set(touched) - {day.isoformat() for day in days}:
         # Said before it is done: a run that ends in between leaves a word of which days it reached.
-        write_records(batch, days, _reaching(found, before))
+        write_records(batch, days, pl.concat([_reaching(found, before), outdated]))
     write_aliases(batch, read)
     write_left_out(batch, days, read)
     versions = publish(batch, touched)
@@ -122,6 +119,19 @@ def _publish(walk: Walk, contract: Contract, days: list[date], taken: list[Taken
     found = write_records(batch, days, found)
     judge(batch, touched)
     return {date.fromisoformat(day): _outcome(day, found, version) for day, version in versions.items()}
+
+
+def batch_of(
+    walk: Walk, contract: Contract, taken: Sequence[Taken], withdrawn: Sequence[tuple[str, str]] = ()
+) -> Batch:
+    """Deliveries to be published together, with what their commits say."""
+    commit = {
+        **walk.commit,
+        "contract_version": contract.version,
+        "contract_hash": contract.hash,
+        "hmac_key_id": walk.keys.current.key_id,
+    }
+    return Batch(walk, contract, LAYOUTS[contract.dataset](walk.spec), taken, commit, withdrawn)
 
 
 def _touched(days: Sequence[date], found: pl.DataFrame, before: pl.DataFrame) -> list[str]:
