@@ -36,12 +36,13 @@ _DIRECTIVES = {
     "M": ("[0-9]{1,2}", "%M"),
     "S": ("[0-5]?[0-9]", "%S"),
     "f": ("[0-9]{6}", "%6f"),
+    "%f": (r"\.[0-9]{1,6}", "%.f"),  # after a point, as many digits as there are
     "p": ("[AaPp][Mm]", "%p"),
     "b": ("[A-Za-z]{3}", "%b"),
     "B": ("[A-Za-z]+", "%B"),
     "a": ("[A-Za-z]{3}", "%a"),
     "A": ("[A-Za-z]+", "%A"),
-    "z": ("[+-][0-9]{2}:?[0-9]{2}", "%z"),
+    "z": ("(?:[Zz]|[+-][0-9]{2}:?[0-9]{2})", "%z"),
     "%": ("%", "%%"),
 }
 
@@ -135,6 +136,8 @@ def _float_epochs(values: pl.Series, unit: str) -> pl.Series:
     micros = scaled.round()
     back = micros * 1_000 if unit == "ns" else micros / _US[unit]
     kept = (back == values) & (micros.abs() < EXACT) & (values.abs() < EXACT)
+    if unit != "ns":  # far from 1970 one float is the nearest to several microseconds
+        kept &= ((micros - 1) / _US[unit] != values) & ((micros + 1) / _US[unit] != values)
     return without(micros, ~kept.fill_null(value=False)).cast(pl.Int64, strict=False)
 
 
@@ -183,6 +186,7 @@ def _declared(
 ) -> tuple[pl.Series, pl.Series]:
     expression, form, zoned = translated(pattern)
     text = without(text, ~text.str.contains(expression).fill_null(value=False))
+    text = text.str.replace(r"[Zz]\z", "+00:00") if zoned else text
     found = text.str.to_datetime(form, time_unit="us", strict=False)
     return (found, none[1]) if zoned else (none[0], found)
 
@@ -203,10 +207,12 @@ def translated(pattern: str) -> tuple[str, str, bool]:
         If the pattern has a directive that is not known here.
     """
     expression, form = "", ""
-    for part in re.findall(r"%.|[^%]+|%", pattern, re.DOTALL):
-        known = _DIRECTIVES.get(part[1:]) if part[0] == "%" else (re.escape(part), part)
+    for part in re.findall(r"\.%f|%.|[^%]+?(?=\.%f|%|$)|%", pattern, re.DOTALL):
+        directive = part.lstrip(".") if part == ".%f" else part
+        known = _DIRECTIVES.get(part[1:]) if directive[0] == "%" else (re.escape(part), part)
         if known is None:
-            raise ValueError(f"{part} in the form {pattern!r} is not read; valid: %{', %'.join(_DIRECTIVES)}")
+            valid = ", ".join(f"%{name}" for name in _DIRECTIVES if len(name) == 1)
+            raise ValueError(f"{part} in the form {pattern!r} is not read; valid: {valid}")
         expression, form = expression + known[0], form + known[1]
     return rf"\A{expression}\z", form, "%z" in form
 

@@ -25,6 +25,7 @@ from mlobs_pipelines.contracts.server_options import (
     mapping,
 )
 
+CUSTOM = ("gcs", "sqlite", "mariadb")  # what is read though the standard has no word for it
 FILES = ("local", "s3", "azure", "custom")
 SQL = (
     "postgresql",
@@ -69,7 +70,6 @@ _SECRET = re.compile(
 )
 _SECRET_URL = re.compile(r"(?i)://[^/@\s]*:[^/@\s]*@|[?&](sig|token|x-amz-(signature|credential))=")
 _OF_DATABASES = frozenset({"query", "table", "order", "format"})
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def servers_problems(document: Document, dataset: Dataset) -> Iterator[Problem]:
@@ -177,10 +177,9 @@ def _server(
 
 
 def _custom(document: Document, path: KeyPath, server: Mapping[str, Any]) -> Iterator[Problem]:
-    kind = values(server).get("type")
-    if not isinstance(kind, str) or not _NAME.fullmatch(kind) or kind in (*FILES, *SQL):
-        said = "a custom server needs the custom property type, a word of its own"
-        yield document.problem(path, said, "add {property: type, value: gcs}, or sqlite")
+    if values(server).get("type") not in CUSTOM:
+        said = "a custom server needs the custom property type, one that is read"
+        yield document.problem(path, said, f"add {{property: type, value: …}}; valid: {', '.join(CUSTOM)}")
 
 
 def _file_place(
