@@ -340,7 +340,7 @@ def framed(found: Iterable[Row], columns: tuple[str, ...], size: int = LOG_ROWS)
 def _frame(batch: list[Row], columns: tuple[str, ...]) -> pl.DataFrame:
     cells = zip(*batch, strict=True) if columns else iter(())
     return pl.DataFrame(
-        [pl.Series(name, list(values), pl.String) for name, values in zip(columns, cells, strict=True)]
+        {name: pl.Series(list(values), dtype=pl.String) for name, values in zip(columns, cells, strict=True)}
     )
 
 
