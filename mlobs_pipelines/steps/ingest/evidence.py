@@ -135,7 +135,6 @@ def record(batch: Batch, taken: Taken) -> dict[str, object]:
     accepted, bad = sum(taken.days.values()), taken.bad.rows
     counts = sorted(taken.rules.items(), key=lambda item: (-item[1], item[0]))
     reason = taken.refused or "; ".join(f"{rule}: {rows} rows" for rule, rows in counts)
-    known = set(taken.table.names)
     return {
         "dataset": batch.contract.dataset,
         "day": taken.slot.day.isoformat(),
@@ -160,7 +159,7 @@ def record(batch: Batch, taken: Taken) -> dict[str, object]:
         "suspects": json.dumps(
             {f"{column}: {kind}": n for (column, kind), n in sorted(taken.suspects.items())}
         ),
-        "unknown_columns": sorted(set(taken.delivery.columns) - known),
+        "unknown_columns": taken.unknown_columns,
     }
 
 

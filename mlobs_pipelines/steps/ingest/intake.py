@@ -80,6 +80,15 @@ class Taken:
         """Name of the delivery within its dataset and day."""
         return f"{self.table.name}/{self.delivery.name}"
 
+    @property
+    def unknown_columns(self) -> list[str]:
+        """Columns that the contract does not know; none where it knows none, see `_nameless`."""
+        return (
+            []
+            if _nameless(self.slot, self.delivery)
+            else sorted({*self.delivery.columns} - {*self.table.names})
+        )
+
 
 def take(walk: Walk, contract: Contract, slot: Slot, delivery: Delivery, room: Room) -> Taken:
     """Read a delivery to its end, or refuse it.
@@ -92,7 +101,7 @@ def take(walk: Walk, contract: Contract, slot: Slot, delivery: Delivery, room: R
     table = contract.table(slot.table)
     fit = choose(table, contract.older, delivery.columns, slot.day)
     taken = _empty(table, slot, delivery, fit.version or contract.version, room)
-    taken.refused = delivery.problem or fit.reason
+    taken.refused = delivery.problem or _nameless(slot, delivery) or fit.reason
     if taken.refused:
         taken.rows_in = _count(delivery)
         return taken
@@ -108,6 +117,16 @@ def take(walk: Walk, contract: Contract, slot: Slot, delivery: Delivery, room: R
 
 def _empty(table: Table, slot: Slot, delivery: Delivery, version: str, room: Room) -> Taken:
     return Taken(table, slot, delivery, version, Spool(room), Spool(room), Spool(room))
+
+
+def _nameless(slot: Slot, delivery: Delivery) -> str:
+    """Say that no column is known, and name none: where a header is missing, names are values of a row."""
+    if not delivery.columns or not slot.columns or delivery.columns.keys() & {*slot.columns}:
+        return ""
+    return (
+        f"none of its {len(delivery.columns)} columns is one of the contract's: the header is missing, or "
+        f"these are rows of another table. Deliver {', '.join(slot.columns[:3])} and the other columns"
+    )
 
 
 def _count(delivery: Delivery) -> int:
