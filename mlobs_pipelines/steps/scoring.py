@@ -1,13 +1,11 @@
-"""One model version's statistics to rows of the metric store: run every registered metric, judge, write down.
+"""One model version's statistics to rows of the metric store: judge what was measured, write it down.
 
-Which windows and days is the metrics step's business; arithmetic is `core`.
+Which windows and days is the metrics step's business; running the metrics is `measured`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from functools import partial
-from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -16,38 +14,20 @@ import pyarrow.compute as pc
 from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.contracts.monitor import Objective
 from mlobs_pipelines.core.metrics import METRICS, Metric
-from mlobs_pipelines.core.summaries import (
-    FeatureSummary,
-    LabelSummary,
-    OperationSummary,
-    ScoreSummary,
-    SkewSummary,
-    Summary,
-    weighted,
-)
+from mlobs_pipelines.core.summaries import LabelSummary
 from mlobs_pipelines.core.verdicts import Rule, judge
 from mlobs_pipelines.core.vocabulary import Estimate, Flags, Maturity, Verdict, Window
 from mlobs_pipelines.core.windows import Span
-from mlobs_pipelines.steps.against import feature_summaries, score_drift_summaries
 from mlobs_pipelines.steps.bins import SCORE, Baseline
-from mlobs_pipelines.steps.windows import (
-    Counts,
-    Group,
-    label_summary,
-    operation_summary,
-    score_summary,
-    skew_summary,
-)
+from mlobs_pipelines.steps.measured import layered, measured, named
+from mlobs_pipelines.steps.windows import Counts, Group, label_summary
 from mlobs_pipelines.store.tables import METRICS as LAYOUT
 from mlobs_pipelines.store.tables import as_of_key
 
 CURVE_WINDOWS = (Window.FOUR_WEEKS, Window.MONTH)
-ROW_COUNT = "row_count"  # of scored predictions, said once and not per feature
-ORDERED_ONLY = ("ks", "skew_smape")  # need numbers; a category has none
 LEAST_PRESENT = 0.5
 RANK = {str(v): rank for rank, v in enumerate((Verdict.NONE, Verdict.PASS, Verdict.UNDECIDED, Verdict.FAIL))}
 NUMBERS = ("value", "lower", "upper", "bound", "noise")
-Layer = TypeVar("Layer", ScoreSummary, LabelSummary, OperationSummary, SkewSummary)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +83,10 @@ def score_version(scope: Scope, rows: pa.Table, baseline: pa.Table) -> pa.Table:
     """
     counts, base = _counts(scope, rows), _baseline_counts(baseline)
     units = _label_units(scope)
-    labels = _layered(counts, lambda layer: label_summary(layer, *units))
+    labels = layered(counts, lambda layer: label_summary(layer, *units))
     frame = _frame(scope, counts, rows, labels)
-    tables = [
-        _rows(scope, frame, metric, feature, estimate)
-        for metric, feature, estimate in _estimates(scope, counts, base, labels)
-    ]
+    found = measured(scope.spec, scope.version, scope.baseline, counts, base, labels)
+    tables = [_rows(scope, frame, metric, feature, estimate) for metric, feature, estimate in found]
     return pa.concat_tables(table for some in tables for table in some)
 
 
@@ -153,67 +131,6 @@ def _label_units(scope: Scope) -> tuple[float, np.ndarray]:
     labels = scope.spec.monitor.labels
     horizons = np.array([horizon / timedelta(hours=1) for horizon in labels.horizons])
     return labels.unit / timedelta(hours=1), horizons
-
-
-def _estimates(
-    scope: Scope, counts: Counts, base: Counts, labels: LabelSummary
-) -> Iterator[tuple[Metric, str, Estimate]]:
-    for feature in scope.spec.monitor.features:
-        binned = scope.baseline.features[feature.name]
-        summaries = list(feature_summaries(counts, base, feature.name, binned))
-        found = list(_grouped(FeatureSummary, feature.name, summaries))
-        if feature.view is not None:
-            skew = partial(skew_summary, name=feature.name, numeric=binned.grid is not None)
-            found += _run(SkewSummary, feature.name, _layered(counts, skew))
-        left_out = (ROW_COUNT,) if feature.kind == "numeric" else (ROW_COUNT, *ORDERED_ONLY)
-        yield from (item for item in found if item[0].name not in left_out)
-    drift = list(score_drift_summaries(counts, base, scope.baseline.features[SCORE]))
-    for metric, _, estimate in _grouped(FeatureSummary, SCORE, drift):
-        if metric.family == "drift" or metric.name == ROW_COUNT:
-            yield metric, "" if metric.name == ROW_COUNT else SCORE, estimate
-    yield from _run(ScoreSummary, "", _layered(counts, score_summary))
-    yield from _run(LabelSummary, "", labels)
-    yield from _run(OperationSummary, "", _layered(counts, operation_summary))
-
-
-def _layered(counts: Counts, build: Callable[[Counts], Layer]) -> Layer:
-    return weighted(*(build(layer) for layer in counts.layers()))
-
-
-def _run(kind: type[Summary], feature: str, summary: Summary) -> Iterator[tuple[Metric, str, Estimate]]:
-    for metric in _metrics_of(kind):
-        estimate = metric.function(summary)
-        if metric.labels is None:
-            yield metric, feature, estimate
-            continue
-        for index, name in enumerate(metric.labels(summary)):
-            yield metric, name, _slice(estimate, index)
-
-
-def _grouped(
-    kind: type[Summary], feature: str, summaries: Iterable[Summary]
-) -> Iterator[tuple[Metric, str, Estimate]]:
-    found = list(summaries)
-    for metric in _metrics_of(kind):
-        yield metric, feature, _stacked([metric.function(summary) for summary in found])
-
-
-def _metrics_of(kind: type[Summary]) -> list[Metric]:
-    return [metric for metric in METRICS.values() if metric.summary is kind]
-
-
-def _stacked(estimates: list[Estimate]) -> Estimate:
-    arrays = {
-        item.name: np.stack([getattr(estimate, item.name) for estimate in estimates])
-        for item in fields(Estimate)
-        if item.name != "need"
-    }
-    return Estimate(**arrays, need=estimates[0].need)
-
-
-def _slice(estimate: Estimate, index: int) -> Estimate:
-    arrays = {f.name: getattr(estimate, f.name)[..., index] for f in fields(Estimate) if f.name != "need"}
-    return Estimate(**arrays, need=estimate.need)
 
 
 def _frame(scope: Scope, counts: Counts, rows: pa.Table, labels: LabelSummary) -> _Frame:
@@ -272,9 +189,7 @@ def _withheld(seen: Mapping[str, str], span: Span) -> str:
 
 def _rows(scope: Scope, frame: _Frame, metric: Metric, feature: str, estimate: Estimate) -> list[pa.Table]:
     found = _flatten(estimate, frame.asked)
-    keep = np.ones(frame.windows.size, dtype=bool)
-    if metric.labels:  # what stays depends on the window alone, never on those scored beside it
-        keep = np.isin(frame.windows, CURVE_WINDOWS) & np.isfinite(found.value)
+    keep = _kept(scope, frame, metric, found)
     verdicts = _judged(scope, frame, metric, feature, found)
     columns = dict(frame.columns)
     columns |= {name: _number(getattr(found, name)) for name in NUMBERS}
@@ -291,6 +206,17 @@ def _rows(scope: Scope, frame: _Frame, metric: Metric, feature: str, estimate: E
     columns |= {name: pa.repeat(pa.scalar(value), found.n.size) for name, value in constants.items()}
     table = pa.table({name: columns[name] for name in LAYOUT.schema.names}).cast(LAYOUT.schema)
     return [table if keep.all() else table.filter(pa.array(keep))]
+
+
+def _kept(scope: Scope, frame: _Frame, metric: Metric, found: Estimate) -> Flags:
+    """Which values become rows: by the window and segment alone, never by those scored beside it."""
+    keep: Flags = np.ones(frame.windows.size, dtype=bool)
+    long = np.isin(frame.windows, CURVE_WINDOWS)
+    if metric.detail and not named(scope.spec, metric):
+        keep &= long & frame.whole
+    if metric.labels:
+        keep &= long & np.isfinite(found.value)
+    return keep
 
 
 def _flatten(estimate: Estimate, asked: Flags) -> Estimate:

@@ -146,7 +146,7 @@ def population_stability(summary: FeatureSummary) -> Estimate:
     return Estimate(psi(summary.bins, summary.baseline_bins), seen, noise=noise, effective=size)
 
 
-@metric("ks", FeatureSummary, family="drift", direction=-1)
+@metric("ks", FeatureSummary, family="drift", direction=-1, takes="numbers")
 def kolmogorov_smirnov(summary: FeatureSummary) -> Estimate:
     """KS distance over the finest cells of a numeric feature's present values; NaN for a categorical one."""
     n, squares, seen = layers(summary, lambda s: np.asarray(s.cells.sum(axis=-1)))

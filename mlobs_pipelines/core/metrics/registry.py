@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from mlobs_pipelines.core.summaries import Summary
 from mlobs_pipelines.core.vocabulary import Estimate
 
 Function = Callable[[Any], Estimate]
+Takes = Literal["any", "numbers", "categories"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,11 @@ class Metric:
         +1 where more is better, -1 where less is better, 0 where neither is.
     labels
         For a curve, names of the entries of the last axis given the summary; None for a single number.
+    takes
+        Features it has a meaning for: all, those that are numbers (the score is one), or categories.
+    detail
+        True for a metric that only says more of what another one says: unless an objective names it, it is
+        written for all rows together and over long windows, not for every segment and day.
     """
 
     name: str
@@ -39,12 +45,18 @@ class Metric:
     unit: str
     direction: int
     labels: Callable[[Any], list[str]] | None = None
+    takes: Takes = "any"
+    detail: bool = False
+
+    def suits(self, *, numeric: bool) -> bool:
+        """Whether the metric has a meaning for a feature that is, or is not, a number."""
+        return self.takes in ("any", "numbers" if numeric else "categories")
 
 
 METRICS: dict[str, Metric] = {}
 
 
-def metric(
+def metric(  # noqa: PLR0913 - all that is said about a metric is said here
     name: str,
     summary: type[Summary],
     *,
@@ -52,6 +64,8 @@ def metric(
     unit: str = "1",
     direction: int = 0,
     labels: Callable[[Any], list[str]] | None = None,
+    takes: Takes = "any",
+    detail: bool = False,
 ) -> Callable[[Function], Function]:
     """Register the decorated function as the metric `name`.
 
@@ -64,7 +78,7 @@ def metric(
     def register(function: Function) -> Function:
         if name in METRICS:
             raise ValueError(f"metric {name!r} is registered twice")
-        METRICS[name] = Metric(name, function, summary, family, unit, direction, labels)
+        METRICS[name] = Metric(name, function, summary, family, unit, direction, labels, takes, detail)
         return function
 
     return register

@@ -33,7 +33,7 @@ def skew_extra_share(summary: SkewSummary) -> Estimate:
     return proportion(summary, lambda s: (s.extra, s.pairs))
 
 
-@metric("skew_smape", SkewSummary, family="skew", direction=-1)
+@metric("skew_smape", SkewSummary, family="skew", direction=-1, takes="numbers")
 def skew_smape(summary: SkewSummary) -> Estimate:
     """Σ|a - b| ÷ Σ(|a| + |b|) over rows with both values: 0 to 1.
 

@@ -1,0 +1,117 @@
+"""Every registered metric on the windows of one model version: which summary each gets, for which feature.
+
+What becomes of the estimates is `scoring`; the summaries are built in `windows` and `against`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import fields
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+
+from mlobs_pipelines.contracts.folder import ModelSpec
+from mlobs_pipelines.core.metrics import METRICS, Metric
+from mlobs_pipelines.core.summaries import (
+    Additive,
+    FeatureSummary,
+    LabelSummary,
+    OperationSummary,
+    ScoreSummary,
+    SkewSummary,
+    Summary,
+    weighted,
+)
+from mlobs_pipelines.core.vocabulary import Estimate
+from mlobs_pipelines.steps.against import feature_summaries, score_drift_summaries
+from mlobs_pipelines.steps.bins import SCORE, Baseline
+from mlobs_pipelines.steps.windows import Counts, operation_summary, score_summary, skew_summary
+
+ROW_COUNT = "row_count"  # of scored predictions, said once and not per feature
+Measured = tuple[Metric, str, Estimate]
+Layer = TypeVar("Layer", bound=Additive)
+
+
+def measured(
+    spec: ModelSpec, version: str, baseline: Baseline, counts: Counts, base: Counts, labels: LabelSummary
+) -> Iterator[Measured]:
+    """Run every registered metric on every group and window of one version.
+
+    Parameters
+    ----------
+    counts, base
+        Statistics of the version's windows, and of its baseline.
+    labels
+        How far the labels of the same windows have come.
+
+    Yields
+    ------
+    metric, feature, estimate
+        The feature is "" where the metric is about none; estimates have the shape (groups, windows).
+    """
+    for feature in spec.monitor.features:
+        binned, numeric = baseline.features[feature.name], feature.kind == "numeric"
+        summaries = list(feature_summaries(counts, base, feature.name, binned))
+        found = list(_grouped(spec, feature.name, summaries, numeric=numeric))
+        if feature.view is not None:
+            skew = partial(skew_summary, name=feature.name, numeric=binned.grid is not None)
+            found += _run(SkewSummary, feature.name, layered(counts, skew))
+        yield from (item for item in found if item[0].name != ROW_COUNT and item[0].suits(numeric=numeric))
+    drift = list(score_drift_summaries(counts, base, baseline.features[SCORE]))
+    for metric, _, estimate in _grouped(spec, SCORE, drift, numeric=True):
+        if metric.family == "drift" or metric.name == ROW_COUNT:
+            yield metric, "" if metric.name == ROW_COUNT else SCORE, estimate
+    yield from _run(ScoreSummary, "", layered(counts, score_summary))
+    yield from _run(LabelSummary, "", labels)
+    yield from _run(OperationSummary, "", layered(counts, operation_summary))
+
+
+def layered(counts: Counts, build: Callable[[Counts], Layer]) -> Layer:
+    """Build a summary from the statistics by rows seen and, where rows have weights, by w and by w²."""
+    return weighted(*(build(layer) for layer in counts.layers()))
+
+
+def named(spec: ModelSpec, metric: Metric) -> bool:
+    """Whether an objective of the model is about the metric."""
+    return any(objective.metric == metric.name for objective in spec.monitor.objectives)
+
+
+def _run(kind: type[Summary], feature: str, summary: Summary) -> Iterator[Measured]:
+    for metric in _metrics_of(kind):
+        estimate = metric.function(summary)
+        if metric.labels is None:
+            yield metric, feature, estimate
+            continue
+        for index, name in enumerate(metric.labels(summary)):
+            yield metric, name, _slice(estimate, index)
+
+
+def _grouped(
+    spec: ModelSpec, feature: str, summaries: list[FeatureSummary], *, numeric: bool
+) -> Iterator[Measured]:
+    for metric in _metrics_of(FeatureSummary):
+        if not metric.suits(numeric=numeric):
+            continue
+        # The first group is all rows; a detail that nothing judges is written for it alone.
+        alone = metric.detail and not named(spec, metric)
+        estimates = [metric.function(summary) for summary in (summaries[:1] if alone else summaries)]
+        yield metric, feature, _stacked(estimates, len(summaries))
+
+
+def _metrics_of(kind: type[Summary]) -> list[Metric]:
+    return [metric for metric in METRICS.values() if metric.summary is kind]
+
+
+def _stacked(estimates: list[Estimate], groups: int) -> Estimate:
+    def stacked(arrays: Iterable[np.ndarray]) -> np.ndarray:
+        array = np.stack(list(arrays))
+        return np.broadcast_to(array, (groups, *array.shape[1:]))
+
+    names = [item.name for item in fields(Estimate) if item.name != "need"]
+    found = {name: stacked(getattr(estimate, name) for estimate in estimates) for name in names}
+    return Estimate(**found, need=estimates[0].need)
+
+
+def _slice(estimate: Estimate, index: int) -> Estimate:
+    arrays = {f.name: getattr(estimate, f.name)[..., index] for f in fields(Estimate) if f.name != "need"}
+    return Estimate(**arrays, need=estimate.need)
