@@ -101,7 +101,7 @@ def take(walk: Walk, contract: Contract, slot: Slot, delivery: Delivery, room: R
     table = contract.table(slot.table)
     fit = choose(table, contract.older, delivery.columns, slot.day)
     taken = _empty(table, slot, delivery, fit.version or contract.version, room)
-    taken.refused = delivery.problem or _nameless(slot, delivery) or fit.reason
+    taken.refused = delivery.problem or _nameless(contract, table, delivery) or fit.reason
     if taken.refused:
         taken.rows_in = _count(delivery)
         return taken
@@ -119,13 +119,15 @@ def _empty(table: Table, slot: Slot, delivery: Delivery, version: str, room: Roo
     return Taken(table, slot, delivery, version, Spool(room), Spool(room), Spool(room))
 
 
-def _nameless(slot: Slot, delivery: Delivery) -> str:
+def _nameless(contract: Contract, table: Table, delivery: Delivery) -> str:
     """Say that no column is known, and name none: where a header is missing, names are values of a row."""
-    if not delivery.columns or not slot.columns or delivery.columns.keys() & {*slot.columns}:
+    older = [one for version in contract.older for one in version.tables if one.name == table.name]
+    known = {name for one in (table, *older) for name in one.names}
+    if not delivery.columns or delivery.columns.keys() & known:
         return ""
     return (
         f"none of its {len(delivery.columns)} columns is one of the contract's: the header is missing, or "
-        f"these are rows of another table. Deliver {', '.join(slot.columns[:3])} and the other columns"
+        f"these are rows of another table. Deliver {', '.join(table.names[:3])} and the other columns"
     )
 
 
