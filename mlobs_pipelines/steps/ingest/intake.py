@@ -83,11 +83,8 @@ class Taken:
     @property
     def unknown_columns(self) -> list[str]:
         """Columns that the contract does not know; none where it knows none, see `_nameless`."""
-        return (
-            []
-            if _nameless(self.slot, self.delivery)
-            else sorted({*self.delivery.columns} - {*self.table.names})
-        )
+        delivered = {*self.delivery.columns}
+        return sorted(delivered - {*self.table.names}) if delivered & {*self.slot.columns} else []
 
 
 def take(walk: Walk, contract: Contract, slot: Slot, delivery: Delivery, room: Room) -> Taken:
