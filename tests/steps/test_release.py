@@ -15,66 +15,16 @@ from mlobs_pipelines.steps.ingest import ingest
 from mlobs_pipelines.steps.ingest import release as module
 from mlobs_pipelines.steps.ingest.release import Asked, release
 from tests.steps import loans
+from tests.steps.waiting import ALLOWED, DAY, RANGE, STRICT, contracts, deliver, rows
 
-DAY = loans.DAYS[2]
 NOW = datetime(2024, 3, 5, 9, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
-ALLOWED, RANGE = "allowed:grade", "range:amount"
-GRADE = "name: grade, logicalType: string, classification: internal, "
-AMOUNT = "The amount, required: true, logicalTypeOptions: {minimum: 0}"
-STRICT = (
-    (GRADE, GRADE + "enum: [{value: A}, {value: B}], "),
-    (AMOUNT, AMOUNT[:-1] + ", maximum: 1000}"),
-)
 PLACE = {"delivery", "delivered_on", "delivery_row"}
 
 
-def rows(count=40):
-    """Rows of one day, of which 5 have a grade of E and 2, one of these among them, an amount of 2000."""
-    at = [
-        datetime(DAY.year, DAY.month, DAY.day, tzinfo=UTC) + timedelta(minutes=20 * n) for n in range(count)
-    ]
-    return pl.DataFrame(
-        {
-            "prediction_id": [f"p-{n:03}" for n in range(count)],
-            "correlation_id": [f"c-{n:03}" for n in range(count)],
-            "predicted_at": at,
-            "model_version": "a",
-            "role": "champion",
-            "training_dataset_id": "set-1",
-            "feature_set_version": "1",
-            "score": [n / count for n in range(count)],
-            "status": "ok",
-            "latency_ms": pl.Series([n / 10 for n in range(count)], dtype=pl.Float32),
-            "customer": [f"customer-{n:03}" for n in range(count)],
-            "amount": [2000.0 if 14 <= n < 16 else float(n) for n in range(count)],
-            "employed": True,
-            "region": "north",
-            "balance": 1.0,
-            "cards": 1,
-            "grade": ["E" if 10 <= n < 15 else "A" for n in range(count)],
-            "region_rate": 0.1,
-        }
-    )
-
-
-def deliver(landing, frame, day=DAY):
-    """Write the delivery of a day."""
-    path = loans.day_file(landing, day)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    frame.write_parquet(path)
-
-
-def changed(walk, tmp_path, *edits, name="predictions"):
+def changed(walk, tmp_path, *edits):
     """Give the same walk under contracts in which texts were replaced."""
-    folder = tmp_path / f"contracts-{len(list(tmp_path.iterdir()))}" / "loan_risk"
-    shutil.copytree(loans.CONTRACTS, folder)
-    path = folder / f"{name}.odcs.yaml"
-    text = path.read_text(encoding="utf-8")
-    for before, after in edits:
-        assert before in text
-        text = text.replace(before, after)
-    path.write_text(text, encoding="utf-8")
+    folder = contracts(tmp_path / f"contracts-{len(list(tmp_path.iterdir()))}", *edits)
     return replace(walk, spec=load_model(folder, METRICS))
 
 

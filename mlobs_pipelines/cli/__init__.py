@@ -1,0 +1,31 @@
+"""The `mlobs` command: each subcommand reads its options, calls a step or a job, and prints.
+
+Exit codes: 0 done, 1 something failed, 2 wrong usage, wrong settings or a declaration with problems.
+Heavy imports stay inside the commands that need them, so that reading commands start fast.
+"""
+
+import warnings
+
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
+
+from mlobs_pipelines.cli import declare, deliveries, quarantine, read, run
+from mlobs_pipelines.cli.root import app, fail
+from mlobs_pipelines.contracts.problems import ContractError
+from mlobs_pipelines.store.lake import LakeError
+
+__all__ = ["app", "declare", "deliveries", "main", "quarantine", "read", "run"]
+
+
+def main() -> None:
+    """Run the command; expected errors become one message on stderr."""
+    warnings.simplefilter("ignore")
+    try:
+        app()
+    except ValidationError as error:
+        told = (f"MLOBS_{'_'.join(map(str, item['loc'])).upper()}: {item['msg']}" for item in error.errors())
+        fail("; ".join(told), 2)
+    except (ContractError, SettingsError) as error:
+        fail(str(error), 2)
+    except (LakeError, ValueError, OSError, RuntimeError) as error:
+        fail(str(error), 1)

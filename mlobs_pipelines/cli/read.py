@@ -1,0 +1,87 @@
+"""Commands that read what runs left: `metrics`, `report` and `tables`."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mlobs_pipelines.cli.output import Format, Output, print_rows
+from mlobs_pipelines.cli.root import DAY, AsOf, Model, app, known, lake, moment_of, out, spec_of
+from mlobs_pipelines.core.metrics import METRICS
+from mlobs_pipelines.core.vocabulary import Verdict, Window
+from mlobs_pipelines.destinations import terminal
+from mlobs_pipelines.settings import Settings
+from mlobs_pipelines.store.metric_store import MetricStore
+from mlobs_pipelines.store.tables import METRIC_COLUMNS
+
+
+@app.command()
+def metrics(
+    model: Model,
+    metric: Annotated[list[str] | None, typer.Option(help="Metric name; may be repeated.")] = None,
+    version: Annotated[list[str] | None, typer.Option(help="Model version; may be repeated.")] = None,
+    window: Annotated[list[Window] | None, typer.Option(help="Window; may be repeated.")] = None,
+    feature: Annotated[list[str] | None, typer.Option(help="Feature; may be repeated.")] = None,
+    segment: Annotated[
+        str, typer.Option(help="Segment column, or 'any'; all rows together by default.")
+    ] = "",
+    verdict: Annotated[list[Verdict] | None, typer.Option(help="Verdict; may be repeated.")] = None,
+    first: Annotated[
+        datetime | None, typer.Option("--from", formats=DAY, help="Windows that end on this day or later.")
+    ] = None,
+    last: Annotated[
+        datetime | None, typer.Option("--to", formats=DAY, help="Windows that end on this day or earlier.")
+    ] = None,
+    as_of: AsOf = None,
+    form: Output = Format.TABLE,
+) -> None:
+    """Read the metric store: the latest value of every window, or what was known at a moment."""
+    known("metric", metric, METRICS)
+    monitor, moment = spec_of(model).monitor, moment_of(as_of)
+    known("version", version, monitor.versions)
+    known("segment", [segment] if segment else None, [*monitor.segments, "any"])
+    rows = MetricStore(lake()).query(
+        model,
+        metrics=metric,
+        versions=version,
+        windows=None if window is None else [str(item) for item in window],
+        segments=None if segment == "any" else [segment],
+        features=feature,
+        first=first.date() if first else None,
+        last=last.date() if last else None,
+        as_of=moment,
+    )
+    _print_metrics([row for row in rows.to_pylist() if not verdict or row["verdict"] in verdict], form)
+
+
+@app.command()
+def report(
+    model: Model,
+    path: Annotated[Path | None, typer.Option("--out", help="File to write.")] = None,
+    as_of: AsOf = None,
+) -> None:
+    """Write the self-contained HTML report of a model, from the metric store alone."""
+    from mlobs_pipelines.defs.resources import Site
+    from mlobs_pipelines.defs.tell import report_path
+    from mlobs_pipelines.steps.tell import write_report
+
+    spec, site = spec_of(model), Site(Settings())
+    target = path or report_path(site, spec)
+    rows = write_report(site.walk(spec, "report", moment_of(as_of)), target)
+    out.print(f"report of {rows:,} metric rows: {target}", markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def tables(model: Model, form: Output = Format.TABLE) -> None:
+    """List a model's tables with size and content hash, to compare two lakes."""
+    from dataclasses import asdict
+
+    spec_of(model)
+    rows = [asdict(summary) for summary in lake().summary(model)]
+    print_rows(rows, form, list(rows[0]) if rows else [], terminal.records)
+
+
+def _print_metrics(rows: Sequence[dict[str, Any]], form: Format) -> None:
+    print_rows(rows, form, METRIC_COLUMNS.names, terminal.metric_rows)

@@ -1,0 +1,94 @@
+"""What all commands share: the application, its options, and how they name what is wrong.
+
+The commands are in the other modules of this folder; how rows are printed is `output`.
+"""
+
+import sys
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from mlobs_pipelines.contracts.folder import ModelSpec, load_models
+from mlobs_pipelines.contracts.problems import suggestion
+from mlobs_pipelines.core.metrics import METRICS
+from mlobs_pipelines.settings import Settings
+from mlobs_pipelines.store.lake import Lake
+
+app = typer.Typer(
+    help="Monitor machine-learning models with Dagster: contracts, drift, skew, calibration, late labels.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    epilog="Exit codes: 0 done, 1 something failed, 2 wrong usage, settings or declarations.",
+)
+out, err = Console(), Console(stderr=True)
+
+DAY = ["%Y-%m-%d"]
+Model = Annotated[str, typer.Argument(help="Name of the model: a folder under data_contracts/.")]
+AsOf = Annotated[
+    str | None, typer.Option("--as-of", help="Knowledge time: a day or an ISO-8601 instant; default latest.")
+]
+
+
+def folders() -> list[Path]:
+    """The folders of the models that are declared."""
+    root = Settings().contracts
+    if not root.is_dir():
+        stop(f"no folder {root}: work in the project's folder, or set MLOBS_CONTRACTS", 2)
+    return [path for path in sorted(root.iterdir()) if path.is_dir() and path.name[0] not in "._"]
+
+
+def spec_of(model: str) -> ModelSpec:
+    """The declaration of a model; ends the command where there is none or it has problems."""
+    known("model", [model], [folder.name for folder in folders()])
+    return load_models(Settings().contracts, METRICS)[model]
+
+
+def known(what: str, asked: Collection[str] | None, valid: Collection[str]) -> None:
+    """End the command as wrong usage if something was asked for that there is not, saying what there is."""
+    unknown = sorted(set(asked or ()) - set(valid))
+    if unknown:
+        near = suggestion(unknown[0], valid)
+        guess = f" {near}" if near.startswith("did") else ""
+        stop(
+            f"unknown {what} {', '.join(unknown)};{guess} there are: {', '.join(sorted(valid)) or 'none'}", 2
+        )
+
+
+def moment_of(text: str | None) -> datetime | None:
+    """The knowledge time that an option names."""
+    from mlobs_pipelines.steps.walk import parse_as_of
+
+    with usage():
+        return parse_as_of(text)
+
+
+@contextmanager
+def usage() -> Iterator[None]:
+    """Let what is wrong with the options end the command as wrong usage."""
+    try:
+        yield
+    except ValueError as error:
+        stop(str(error), 2)
+
+
+def lake() -> Lake:
+    """The tables of this installation."""
+    settings = Settings()
+    return Lake(settings.lake_root, settings.lake_options or None)
+
+
+def stop(message: str, code: int) -> NoReturn:
+    """End a command with a message on stderr."""
+    err.print(f"mlobs: {message}", style="bold red", markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(code)
+
+
+def fail(message: str, code: int) -> None:
+    """End the process with a message on stderr."""
+    err.print(f"mlobs: {message}", style="bold red", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(code)
