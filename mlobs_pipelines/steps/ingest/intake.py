@@ -83,8 +83,8 @@ class Taken:
     @property
     def unknown_columns(self) -> list[str]:
         """Columns that the contract does not know; none where it knows none, see `_nameless`."""
-        delivered = {*self.delivery.columns}
-        return sorted(delivered - {*self.table.names}) if delivered & {*self.slot.columns} else []
+        delivered, known = {*self.delivery.columns}, {*self.table.names}
+        return sorted(delivered - known) if delivered & known else []
 
 
 def take(walk: Walk, contract: Contract, slot: Slot, delivery: Delivery, room: Room) -> Taken:
