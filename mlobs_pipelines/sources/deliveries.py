@@ -53,7 +53,8 @@ class Slot:
     day
         UTC day of the deliveries.
     columns
-        Columns the contract knows; a source may leave others out of frames, never out of `Delivery.columns`.
+        Columns that are asked for; a source may leave others out of frames, never out of `Delivery.columns`.
+        Empty for all of them.
     """
 
     table: str
