@@ -82,7 +82,7 @@ def cross_problems(read: Read) -> list[Problem]:
         problems += _reserved(read, dataset)
         problems += _canonical(read, dataset)
     if read.monitor is not None:
-        for check in (_features, _feature_views, _columns, _objectives, _words):
+        for check in (_features, _feature_views, _columns, _crosses, _objectives, _words):
             problems += check(read, read.monitor, read.documents["monitor"])
     problems += privacy_problems(read.contracts, read.documents, read.monitor)
     return problems
@@ -241,6 +241,13 @@ def _columns(read: Read, monitor: Monitor, document: Document) -> Iterator[Probl
                 yield document.problem(path, said, suggestion(name, table.names))
             elif key == "segments":
                 yield from _segment(column, document, path)
+
+
+def _crosses(_: Read, monitor: Monitor, document: Document) -> Iterator[Problem]:
+    for place, pair in enumerate(monitor.crosses):
+        for name in set(pair) - set(monitor.segments):
+            said = f"{name!r} is no segment, so it cannot be crossed with another"
+            yield document.problem(("crosses", place), said, suggestion(name, monitor.segments))
 
 
 def _segment(column: Column, document: Document, path: KeyPath) -> Iterator[Problem]:

@@ -4,103 +4,35 @@ What a single document can say about itself is checked here; what needs the
 contracts beside it is `crosscheck`.
 """
 
-import re
-from collections import Counter
-from collections.abc import Callable
-from datetime import date, datetime, timedelta
-from typing import Annotated, Literal, Self
-from zoneinfo import available_timezones
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    AwareDatetime,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StrictBool,
-    StrictInt,
-    StrictStr,
-    StringConstraints,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, StrictInt, StringConstraints, model_validator
 
 from mlobs_pipelines.contracts.cron import check_cron
 from mlobs_pipelines.contracts.durations import Duration
+from mlobs_pipelines.contracts.objectives import Objective
 from mlobs_pipelines.contracts.problems import suggestion
+from mlobs_pipelines.contracts.sections import (
+    Category,
+    ColumnName,
+    Columns,
+    Day,
+    Instant,
+    Name,
+    Number,
+    Owner,
+    Rate,
+    Section,
+    Share,
+    Template,
+    Text,
+    Timezone,
+    VersionName,
+    distinct,
+)
 from mlobs_pipelines.core.vocabulary import Window
-
-Role = Literal["champion", "shadow", "canary"]
-_INSTANT = "an instant with its zone, as in 2014-02-01T00:00:00Z"
-_OWNER = re.compile(r"team:.+|[^@\s]+@[^@\s]+\.[^@\s]+")
-
-
-def _number(value: object) -> object:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("not a number; write it without quotes")  # noqa: TRY004 - pydantic reports ValueError
-    return value
-
-
-def _day(value: object) -> object:
-    return value if isinstance(value, date) else _iso(value, date.fromisoformat, "a day, as in 2013-03-01")
-
-
-def _instant(value: object) -> object:
-    return value if isinstance(value, datetime) else _iso(value, datetime.fromisoformat, _INSTANT)
-
-
-def _iso(value: object, parse: Callable[[str], object], wanted: str) -> object:
-    """Parse ISO text only: pydantic would take a number for seconds since 1970."""
-    try:
-        return parse(value) if isinstance(value, str) else parse("")
-    except ValueError:
-        raise ValueError(f"{value!r} is no ISO 8601 time; write {wanted}") from None
-
-
-def _owner(value: str) -> str:
-    if not _OWNER.fullmatch(value):
-        raise ValueError(f"{value!r} is no owner; write an e-mail address or team:<name>")
-    return value
-
-
-def _timezone(value: str) -> str:
-    if value not in available_timezones():
-        raise ValueError(f"{value!r} is no time zone; {suggestion(value, available_timezones())}")
-    return value
-
-
-def _template(value: str) -> str:
-    if set("{}") & set(value.replace("{landing}", "", 1)):
-        raise ValueError(f"{value!r} has a placeholder that is unknown; valid: {{landing}}")
-    return value
-
-
-def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
-    twice = [value for value, count in Counter(values).items() if count > 1]
-    if twice:
-        raise ValueError(f"written twice: {', '.join(twice)}; write each once")
-    return values
-
-
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=63)]
-ColumnName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)]
-VersionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=63)]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
-Share = Annotated[Number, Field(gt=0, lt=1)]
-Rate = Annotated[Number, Field(gt=0, le=1)]
-Category = StrictStr | StrictInt | StrictBool
-Day = Annotated[date, BeforeValidator(_day)]
-Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
-Owner = Annotated[str, AfterValidator(_owner)]
-Columns = Annotated[tuple[ColumnName, ...], AfterValidator(_distinct)]
-Template = Annotated[str, StringConstraints(min_length=1), AfterValidator(_template)]
-
-
-class Section(BaseModel):
-    """A frozen piece of a monitor that refuses keys it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
 
 class Feature(Section):
@@ -171,6 +103,48 @@ class Labels(Section):
         return self
 
 
+class Comparison(Section):
+    """What windows are compared with; written as a word, as `{from, to}` or as `{days}`.
+
+    Attributes
+    ----------
+    kind
+        The version's training set, fixed days, the days before each window, the window before it, or the
+        champion in the same window.
+    start, end
+        First and last of the fixed days; written `from` and `to`.
+    days
+        How many days before each window.
+    """
+
+    kind: Literal["training", "window", "rolling", "previous", "champion"]
+    start: Annotated[Day | None, Field(alias="from")] = None
+    end: Annotated[Day | None, Field(alias="to")] = None
+    days: Annotated[StrictInt, Field(ge=1, le=366)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spelled(cls, value: object) -> object:
+        if not isinstance(value, Mapping):
+            return {"kind": value}
+        named: dict[Any, Any] = dict(value)
+        if "kind" not in named and named:
+            named["kind"] = "rolling" if "days" in named else "window"
+        return named
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.kind == "window") != (self.start is not None and self.end is not None):
+            raise ValueError(
+                "fixed days need from and to, and nothing else; write {from: 2013-03-01, to: 2013-03-31}"
+            )
+        if (self.kind == "rolling") != (self.days is not None):
+            raise ValueError("the days before each window need days, and nothing else; write {days: 28}")
+        if self.start is not None and self.end is not None and self.end < self.start:
+            raise ValueError("to is before from; swap or mend them")
+        return self
+
+
 class Version(Section):
     """One version of the model.
 
@@ -182,56 +156,14 @@ class Version(Section):
         Path template of what its training knew: sizes, cut, feature importance.
     threshold
         Score from which the version says yes.
+    compared_with
+        What its windows are compared with, where that is not what the monitor says.
     """
 
     baseline: Template
     facts: Template
     threshold: Share = 0.5
-
-
-class Objective(Section):
-    """One line that a metric is held against; it judges the check of the metric's family.
-
-    Attributes
-    ----------
-    metric
-        Name of a registered metric.
-    window
-        The window that is judged.
-    fail_above, fail_below
-        The limit; exactly one of them.
-    segments
-        Whether the rows of segments are judged too.
-    roles
-        The roles whose predictions are judged.
-    features
-        The features that are judged; None for all.
-    min_importance
-        Features under this importance are not judged.
-    severity
-        Whether a failure stops what depends on it.
-    why
-        What a person is told about the choice.
-    """
-
-    metric: Name
-    window: Window
-    fail_above: Number | None = None
-    fail_below: Number | None = None
-    segments: bool = False
-    roles: tuple[Role, ...] = ("champion", "shadow")
-    features: Columns | None = None
-    min_importance: Annotated[Number, Field(ge=0)] | None = None
-    severity: Literal["error", "warn"] = "error"
-    why: str = ""
-
-    @model_validator(mode="after")
-    def _one_limit(self) -> Self:
-        if (self.fail_above is None) == (self.fail_below is None):
-            if self.fail_above is None:
-                raise ValueError("neither fail_above nor fail_below is set; set exactly one")
-            raise ValueError("both fail_above and fail_below are set; set exactly one")
-        return self
+    compared_with: Comparison | None = None
 
 
 class Kept(Section):
@@ -247,9 +179,11 @@ class Kept(Section):
         By column, the values that are too rare to be sampled.
     """
 
-    status: Annotated[tuple[Text, ...], AfterValidator(_distinct)] = ()
+    status: Annotated[tuple[Text, ...], AfterValidator(distinct)] = ()
     labelled: bool = False
-    segments: dict[ColumnName, Annotated[tuple[Category, ...], Field(min_length=1)]] = {}
+    segments: dict[ColumnName, Annotated[tuple[Category, ...], Field(min_length=1)]] = Field(
+        default_factory=dict
+    )
 
 
 class Sampling(Section):
@@ -269,7 +203,9 @@ class Sampling(Section):
 
     rate: Rate
     keep: Kept = Kept()
-    rates: dict[ColumnName, Annotated[dict[Category, Rate], Field(min_length=1)]] = {}
+    rates: dict[ColumnName, Annotated[dict[Category, Rate], Field(min_length=1)]] = Field(
+        default_factory=dict
+    )
     seed: str = ""
 
     @property
@@ -292,7 +228,7 @@ class Schedule(Section):
     """
 
     cron: Annotated[str, AfterValidator(check_cron)]
-    timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
+    timezone: Timezone = "UTC"
     rescore: Duration = timedelta(days=7)
 
 
@@ -315,12 +251,18 @@ class Monitor(Section):
         Entity columns that are kept in the prediction log beside the features.
     segments
         Columns whose values split every metric.
+    crosses
+        Pairs of segments whose combined values split every metric too.
     features, feature_views
         What the model reads and where it is served from.
     labels
         When labels come.
     versions
         Its versions and their baselines.
+    compared_with
+        What windows are compared with: by default each version's training set.
+    custom_metrics
+        Modules in the model's folder that register metrics of its own.
     windows
         The windows every metric is computed over.
     objectives
@@ -342,11 +284,14 @@ class Monitor(Section):
     good_status: Annotated[tuple[Text, ...], Field(min_length=1)] = ("ok",)
     entities: Columns = ()
     segments: Columns = ()
+    crosses: tuple[Annotated[Columns, Field(min_length=2, max_length=2)], ...] = ()
     features: Annotated[tuple[Feature, ...], Field(min_length=1)]
-    feature_views: dict[Name, FeatureView] = {}
+    feature_views: dict[Name, FeatureView] = Field(default_factory=dict)
     labels: Labels
     versions: Annotated[dict[VersionName, Version], Field(min_length=1)]
-    windows: Annotated[tuple[Window, ...], Field(min_length=1), AfterValidator(_distinct)]
+    compared_with: Comparison = Comparison(kind="training")
+    custom_metrics: Annotated[tuple[Name, ...], AfterValidator(distinct)] = ()
+    windows: Annotated[tuple[Window, ...], Field(min_length=1), AfterValidator(distinct)]
     objectives: tuple[Objective, ...] = ()
     schedule: Schedule
     sampling: Sampling | None = None
@@ -375,6 +320,10 @@ class Monitor(Section):
         if self.end_date is not None and self.end_date < self.start_date:
             raise ValueError("end_date is before start_date; swap or mend them")
         return self
+
+    def comparison(self, version: str) -> Comparison:
+        """What the windows of a version are compared with."""
+        return self.versions[version].compared_with or self.compared_with
 
     @property
     def feature_names(self) -> tuple[str, ...]:

@@ -8,18 +8,20 @@ from pydantic import ValidationError
 
 from mlobs_pipelines.contracts.documents import Document
 from mlobs_pipelines.contracts.monitor import (
+    Comparison,
     Feature,
     FeatureView,
     Kept,
     Labels,
     Monitor,
-    Objective,
     Sampling,
     Schedule,
-    Section,
     Version,
 )
+from mlobs_pipelines.contracts.objectives import Failing, Objective, rule_problem
 from mlobs_pipelines.contracts.problems import KeyPath, Problem, suggestion
+from mlobs_pipelines.contracts.sections import Section
+from mlobs_pipelines.core.metrics import Metric
 
 _SECTIONS: Mapping[str, type[Section]] = {
     "features": Feature,
@@ -29,6 +31,12 @@ _SECTIONS: Mapping[str, type[Section]] = {
     "objectives": Objective,
     "schedule": Schedule,
     "sampling": Sampling,
+    "compared_with": Comparison,
+}
+_INNER: Mapping[tuple[str, str], type[Section]] = {
+    ("sampling", "keep"): Kept,
+    ("objectives", "failing"): Failing,
+    ("versions", "compared_with"): Comparison,
 }
 _SAID = {
     "string_type": ("not text", "write it in quotes"),
@@ -50,25 +58,35 @@ def read_monitor(document: Document) -> tuple[Monitor | None, list[Problem]]:
 
 
 def check_metrics(
-    monitor: Monitor, known: Collection[str], document: Document | None = None
+    monitor: Monitor, known: Collection[str] | Mapping[str, Metric], document: Document | None = None
 ) -> list[Problem]:
-    """Return the objectives whose metric is not among the `known` ones.
+    """Return the objectives whose metric is not among the `known` ones, or does not suit their rule.
 
     Parameters
     ----------
     monitor
         Whose objectives are looked at.
     known
-        Names of the metrics that an objective may judge.
+        Names of the metrics that an objective may judge, or the metrics by name; only with these can it be
+        told whether a rule suits its metric.
     document
         Where the monitor was read from, for lines; without it the line is 0.
     """
     place = document or Document(f"{monitor.model}/monitor.yaml", {}, {(): 0})
-    return [
-        place.problem(("objectives", number, "metric"), *_unknown_metric(objective.metric, known))
-        for number, objective in enumerate(monitor.objectives)
-        if objective.metric not in known
-    ]
+    problems = []
+    for number, objective in enumerate(monitor.objectives):
+        here = ("objectives", number)
+        if objective.metric not in known:
+            said = _unknown_metric(objective.metric, known)
+            problems.append(place.problem((*here, "metric"), *said))
+        elif isinstance(known, Mapping):
+            unfit = rule_problem(objective, known[objective.metric], training=_training(monitor))
+            problems += [place.problem((*here, unfit[0]), *unfit[1:])] if unfit else []
+    return problems
+
+
+def _training(monitor: Monitor) -> bool:
+    return any(monitor.comparison(version).kind == "training" for version in monitor.versions)
 
 
 def _unknown_metric(name: str, known: Collection[str]) -> tuple[str, str]:
@@ -83,7 +101,8 @@ def _problem(document: Document, found: dict[str, Any]) -> Problem:
 def _words(path: KeyPath, found: dict[str, Any]) -> tuple[str, str]:
     kind, value, context = found["type"], found["input"], found.get("ctx", {})
     if kind == "extra_forbidden":
-        return "unknown key", suggestion(path[-1], _section(path).model_fields)
+        fields = _section(path).model_fields
+        return "unknown key", suggestion(path[-1], [field.alias or name for name, field in fields.items()])
     if kind == "missing":
         return "the key is missing", f"write {path[-1]}"
     if kind in ("enum", "literal_error"):
@@ -99,6 +118,8 @@ def _words(path: KeyPath, found: dict[str, Any]) -> tuple[str, str]:
 
 
 def _section(path: KeyPath) -> type[Section]:
-    if path[:2] == ("sampling", "keep") and len(path) > 2:
-        return Kept
-    return _SECTIONS[str(path[0])] if len(path) > 1 else Monitor
+    words = [str(part) for part in path[:-1] if isinstance(part, str)]
+    if not words:
+        return Monitor
+    inner = [found for (outer, key), found in _INNER.items() if words[0] == outer and words[-1] == key]
+    return inner[0] if inner else _SECTIONS[words[0]]
