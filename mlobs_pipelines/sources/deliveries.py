@@ -53,13 +53,15 @@ class Slot:
     day
         UTC day of the deliveries.
     columns
-        Columns that are asked for; a source may leave others out of frames, never out of `Delivery.columns`.
-        Empty for all of them.
+        Columns the contract knows.
+    every
+        Whether frames have every other column too; `Delivery.columns` always names all of them.
     """
 
     table: str
     day: date
     columns: tuple[str, ...]
+    every: bool = False
 
 
 @dataclass(frozen=True, slots=True)

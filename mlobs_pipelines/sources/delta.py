@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 
 from mlobs_pipelines.sources.deliveries import Delivery, Place, Slot, UnreadableError
-from mlobs_pipelines.sources.formats import attempt, guarded
+from mlobs_pipelines.sources.formats import attempt, guarded, wanted
 from mlobs_pipelines.sources.local_folders import LocalFolders
 from mlobs_pipelines.sources.object_folders import ObjectFolders
 from mlobs_pipelines.sources.parquet import look
@@ -119,7 +119,7 @@ def _window(table: "DeltaTable", place: Place, slot: Slot, address: str) -> tupl
         raise UnreadableError(
             f"watermark_type of a Delta table is one of {', '.join(_TYPES)}; mend the contract"
         )
-    kept = [name for name in schema.names if name in slot.columns] or schema.names
+    kept = wanted(dict.fromkeys(schema.names, ""), slot)
     files, undated = _live_files(table, place, slot, address)
     return _Window(place, slot, schema, tuple(kept), watermark, files), undated
 
@@ -181,12 +181,12 @@ def _frames(window: _Window) -> Iterator[pl.DataFrame]:
 
 
 def _rows(window: _Window, file: _File) -> Iterator[pl.DataFrame]:
-    place, wanted = window.place, dict.fromkeys((*window.names, window.watermark))
+    place, names = window.place, dict.fromkeys((*window.names, window.watermark))
     folders = LocalFolders(place) if place.kind == "local" else ObjectFolders(place)
     content = folders.content(file.item)
-    seen = look(content.open, place, Slot(window.slot.table, window.slot.day, tuple(wanted)))
+    seen = look(content.open, place, Slot(window.slot.table, window.slot.day, tuple(names)))
     for frame in seen.frames():
-        whole = frame.select(_cell(window, file, frame, name) for name in wanted)
+        whole = frame.select(_cell(window, file, frame, name) for name in names)
         found = whole.filter(_in_day(whole.schema[window.watermark], window)).select(window.names)
         if found.height:
             yield found

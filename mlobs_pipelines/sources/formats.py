@@ -55,7 +55,8 @@ class Look(Protocol):
 
 def wanted(columns: Mapping[str, str], slot: Slot) -> list[str]:
     """Return those columns that the slot asks for; all if it asks for none, or for none there is."""
-    return [name for name in columns if name in set(slot.columns)] or list(columns)
+    known = [] if slot.every else [name for name in columns if name in set(slot.columns)]
+    return known or list(columns)
 
 
 def asking(columns: Mapping[str, str], slot: Slot) -> Slot:

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from mlobs_pipelines.contracts.odcs import Contract
 from mlobs_pipelines.steps.ingest.intake import Taken
-from mlobs_pipelines.steps.ingest.publication import LARGE, Batch
+from mlobs_pipelines.steps.ingest.publication import LARGE, Batch, delivered_on
 from mlobs_pipelines.steps.walk import Walk, texts
 from mlobs_pipelines.store.lake import Where
 from mlobs_pipelines.store.tables import DELIVERIES, HASH_ALIASES, QUARANTINE, SAMPLED_OUT
@@ -60,15 +60,23 @@ def withdrawn(before: pl.DataFrame, taken: Sequence[Taken]) -> pl.DataFrame:
     return known.filter(pl.col("sha256") != pl.col("now")).select(before.columns)
 
 
-def write_records(batch: Batch, days: Sequence[date], found: pl.DataFrame) -> pl.DataFrame:
+def write_records(
+    batch: Batch, days: Sequence[date], found: pl.DataFrame, touched: Sequence[str] = ()
+) -> pl.DataFrame:
     """Publish the records of some days, with how many rows of each delivery stand back by now.
+
+    Parameters
+    ----------
+    touched
+        Event days that were published: rows on them that other days delivered may stand back now, or again.
 
     Returns
     -------
     polars.DataFrame
         The records as published.
     """
-    others = _beaten_elsewhere(batch, found, texts(days))
+    elsewhere = sorted(delivered_on(batch, touched) - set(texts(days))) if touched else []
+    others = earlier(batch.walk, batch.contract, [date.fromisoformat(day) for day in elsewhere])
     every = _counted(batch, pl.concat([found, others]))
     wanted = sorted({*texts(days), *others.get_column("day")})
     partitions = [(batch.contract.dataset, day) for day in wanted]
@@ -83,30 +91,40 @@ def write_quarantine(batch: Batch, days: Sequence[date], taken: Sequence[Taken],
     for day in texts(days):
         mine = [one for one in taken if one.slot.day.isoformat() == day and not one.refused]
         marks = _marks(batch, day)
-        if sum(one.bad.rows for one in mine) > LARGE:
-            rows = partial(_bad_rows, batch, mine, marks)
-            lake.stream(model, QUARANTINE, (dataset, day), rows, commit=batch.commit)
-            continue
         gone = found.filter((pl.col("day") == day) & ~pl.col("at_source"))
-        kept = marks.join(gone, on=["delivery", "sha256"], how="semi")
-        parts = [_quarantine(batch, kept), *_bad_rows(batch, mine, marks)]
-        lake.replace(model, QUARANTINE, [(dataset, day)], pa.concat_tables(parts), commit=batch.commit)
+        kept = _quarantine(batch, marks.join(gone, on=["delivery", "sha256"], how="semi"))
+        rows = partial(_kept_and_bad, batch, kept, mine, marks)
+        if kept.num_rows + sum(one.bad.rows for one in mine) > LARGE:
+            lake.stream(model, QUARANTINE, (dataset, day), rows, commit=batch.commit)
+        else:
+            every = pa.concat_tables(rows())
+            lake.replace(model, QUARANTINE, [(dataset, day)], every, commit=batch.commit)
+
+
+def _kept_and_bad(
+    batch: Batch, kept: pa.Table, taken: Sequence[Taken], marks: pl.DataFrame
+) -> Iterator[pa.Table]:
+    yield kept
+    yield from _bad_rows(batch, taken, marks)
 
 
 def write_aliases(batch: Batch, taken: Sequence[Taken]) -> None:
-    """Publish the pairs of hashes that were taken during a rotation."""
+    """Publish the pairs of hashes that were taken during a rotation, beside those that the days have.
+
+    What a delivery brought that has vanished since is joined by them still.
+    """
     by_day: dict[str, list[pl.DataFrame]] = {}
     for one in taken:
         by_day.setdefault(one.slot.day.isoformat(), []).extend(one.pairs)
     for day, pairs in by_day.items():
         if pairs:
-            rows = (
-                pl.concat(pairs)
-                .unique()
-                .with_columns(dataset=pl.lit(batch.contract.dataset), day=pl.lit(day))
-            )
-            table = rows.select(HASH_ALIASES.schema.names).to_arrow().cast(HASH_ALIASES.schema)
-            key = [(batch.contract.dataset, day)]
+            dataset, names = batch.contract.dataset, HASH_ALIASES.schema.names
+            where: Where = {"dataset": dataset, "day": day}
+            known = pl.DataFrame(batch.walk.lake.read(batch.walk.model, HASH_ALIASES, where=where))
+            new = pl.concat(pairs).with_columns(dataset=pl.lit(dataset), day=pl.lit(day))
+            rows = pl.concat([known.select(names), new.select(names)], how="vertical_relaxed").unique()
+            table = rows.to_arrow().cast(HASH_ALIASES.schema)
+            key = [(dataset, day)]
             batch.walk.lake.replace(batch.walk.model, HASH_ALIASES, key, table, commit=batch.commit)
 
 
@@ -168,16 +186,6 @@ def _left_out_by_others(batch: Batch, day: str, taken: Sequence[Taken]) -> pl.Da
     known = pl.DataFrame(batch.walk.lake.read(batch.walk.model, SAMPLED_OUT, where={"day": day}))
     gone = [name for _, name in batch.withdrawn]
     return known.filter(~pl.col("delivery").is_in([*(one.name for one in taken), *gone]))
-
-
-def _beaten_elsewhere(batch: Batch, found: pl.DataFrame, days: list[str]) -> pl.DataFrame:
-    """Records of other days whose rows on the touched days stand back or did so before."""
-    reached = found.get_column("event_days").explode().drop_nulls().unique().to_list()
-    beaten = _beaten(batch, reached)
-    other = sorted(set(beaten.get_column("delivered_on")) - set(days))
-    if not other:
-        return pl.DataFrame(schema=RECORD)
-    return earlier(batch.walk, batch.contract, [date.fromisoformat(day) for day in other])
 
 
 def _counted(batch: Batch, found: pl.DataFrame) -> pl.DataFrame:

@@ -112,7 +112,14 @@ def _sizes(batch: Batch, days: Sequence[str]) -> dict[str, int]:
             stored = batch.walk.lake.partitions(batch.walk.model, table, where={"day": days})
             for (day,), rows in stored.items():
                 sizes[day] += rows
-    return sizes
+    # Rows that are replaced count twice so far; only a day that looks large is worth a closer look.
+    return {day: size if size <= LARGE else _rows_in_all(batch, day) for day, size in sizes.items()}
+
+
+def _rows_in_all(batch: Batch, day: str) -> int:
+    """Rows of a day once it is published, those that stand back too: the same whenever it is counted."""
+    stored = sum(batch.standing(part).height for part in _origins(batch, day))
+    return stored + sum(taken.days.get(day, 0) for taken in batch.taken)
 
 
 def _groups(sizes: dict[str, int]) -> Iterator[list[str]]:
@@ -129,16 +136,19 @@ def _groups(sizes: dict[str, int]) -> Iterator[list[str]]:
 
 
 def _update(batch: Batch, days: list[str]) -> dict[str, PartitionVersion]:
+    beside = _Beside(batch, days)
+
     def compute() -> pa.Table:
         rows = pl.concat([_stored(batch, days), *batch.new(days)], how="vertical_relaxed")
         beaten = _beaten(batch.contract, rows)
-        _keep_beside(batch, days, rows.join(beaten, on=["day", *IDENTITY]))
+        beside.enter(rows.join(beaten, on=["day", *IDENTITY]))
         standing = rows.join(beaten, on=["day", *IDENTITY], how="anti") if beaten.height else rows
         return _arrow(standing, batch.layout)
 
     partitions = [(day,) for day in days]
     lake, model = batch.walk.lake, batch.walk.model
     written = lake.update(model, batch.layout, partitions, compute, commit=batch.commit)
+    beside.leave()
     return {day: version for (day,), version in written.items()}
 
 
@@ -173,13 +183,38 @@ def _none_beaten() -> pl.DataFrame:
     return pl.DataFrame(schema=names | {IDENTITY[2]: pl.Int64})
 
 
-def _keep_beside(batch: Batch, days: list[str], beaten: pl.DataFrame) -> None:
-    """Write rows that stand back before the table that they leave: a row is in one of the two at any time."""
-    lake, model = batch.walk.lake, batch.walk.model
-    if beaten.is_empty() and not lake.exists(model, batch.repeats.name):
-        return
-    rows = _arrow(beaten, batch.repeats)
-    lake.replace(model, batch.repeats, [(day,) for day in days], rows, commit=batch.commit)
+@dataclass(slots=True)
+class _Beside:
+    """Rows that stand back, written so that a row is in one of the two tables at any time, or in both.
+
+    Those that stand back from now on are written before the table that they leave, and those that stand
+    again are taken out after the table that they enter.
+    """
+
+    batch: Batch
+    days: list[str]
+    _beaten: pl.DataFrame = field(default_factory=pl.DataFrame)
+    _stay: bool = False
+
+    def enter(self, beaten: pl.DataFrame) -> None:
+        """Add the rows that stand back to those that did."""
+        self._beaten = beaten.select(self.batch.repeats.schema.names)
+        before = self.batch.standing(_read(self.batch, self.batch.repeats, self.days))
+        again = before.join(self._beaten, on=["day", *IDENTITY], how="anti")
+        self._stay = again.height > 0
+        self._write(pl.concat([self._beaten, again], how="vertical_relaxed"))
+
+    def leave(self) -> None:
+        """Take out the rows that stand again."""
+        if self._stay:
+            self._write(self._beaten)
+
+    def _write(self, rows: pl.DataFrame) -> None:
+        lake, model, layout = self.batch.walk.lake, self.batch.walk.model, self.batch.repeats
+        if rows.is_empty() and not lake.exists(model, layout.name):
+            return
+        partitions = [(day,) for day in self.days]
+        lake.replace(model, layout, partitions, _arrow(rows, layout), commit=self.batch.commit)
 
 
 def _arrow(frame: pl.DataFrame, layout: TableLayout) -> pa.Table:
@@ -187,16 +222,20 @@ def _arrow(frame: pl.DataFrame, layout: TableLayout) -> pa.Table:
 
 
 def _stream(batch: Batch, day: str) -> PartitionVersion:
+    beside = _Beside(batch, [day])
+
     def compute() -> Iterator[pa.Table]:
         beaten = _beaten_of_stream(batch, day)
         if beaten.height or batch.walk.lake.exists(batch.walk.model, batch.repeats.name):
             aside = [frame.join(beaten, on=["day", *IDENTITY]) for frame in _rows_of(batch, day)]
-            _keep_beside(batch, [day], pl.concat(aside))
+            beside.enter(pl.concat(aside))
         for frame in _recut(_rows_of(batch, day)):
             left = frame.join(beaten, on=["day", *IDENTITY], how="anti") if beaten.height else frame
             yield _arrow(left, batch.layout)
 
-    return batch.walk.lake.stream(batch.walk.model, batch.layout, (day,), compute, commit=batch.commit)
+    published = batch.walk.lake.stream(batch.walk.model, batch.layout, (day,), compute, commit=batch.commit)
+    beside.leave()
+    return published
 
 
 def _beaten_of_stream(batch: Batch, day: str) -> pl.DataFrame:
@@ -237,12 +276,26 @@ def _rows_of(batch: Batch, day: str, columns: Sequence[str] | None = None) -> It
 
 
 def _deliveries(batch: Batch, day: str) -> Iterator[tuple[str, str]]:
+    for part in _origins(batch, day):
+        yield from batch.standing(part.unique()).iter_rows()
+
+
+def _origins(batch: Batch, *days: str) -> Iterator[pl.DataFrame]:
+    """Day and name of the delivery of each stored row of some days, those that stand back too."""
     lake, model = batch.walk.lake, batch.walk.model
     for layout in (batch.layout, batch.repeats):
         if lake.exists(model, layout.name):
-            dataset = lake.dataset(model, layout, where={"day": day})
+            dataset = lake.dataset(model, layout, where={"day": days})
             for part in dataset.to_batches(columns=list(IDENTITY[:2])):
-                yield from batch.standing(pl.DataFrame(part).unique()).iter_rows()
+                yield pl.DataFrame(part)
+
+
+def delivered_on(batch: Batch, days: Sequence[str]) -> set[str]:
+    """Days of the deliveries that have rows on some days."""
+    found: set[str] = set()
+    for part in _origins(batch, *days):
+        found.update(part.get_column(IDENTITY[0]).unique())
+    return found
 
 
 def stored_of(batch: Batch, day: str, delivered_on: str, delivery: str) -> Iterator[pl.DataFrame]:

@@ -285,7 +285,7 @@ def _publish(walk: Walk, contract: Contract, day: date, pieces: list[_Piece]) ->
     write_records(batch, [day], found.with_columns(event_days=reaching.otherwise("event_days")))
     write_left_out(batch, [day], taken)
     versions = publish(batch, touched)
-    write_records(batch, [day], found)
+    write_records(batch, [day], found, touched)
     judge(batch, touched)
     return {date.fromisoformat(key) for key, version in versions.items() if version.changed}
 

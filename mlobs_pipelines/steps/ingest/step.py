@@ -89,8 +89,10 @@ def deliveries(walk: Walk, contract: Contract, day: date) -> Iterator[tuple[Slot
         access=walk.access.get(server.name, {}),
     )
     for table in contract.tables:
-        # No column is left out: what looks like personal data is looked for in those nobody declared too.
-        slot = Slot(table.name, day, ())
+        older = [one for version in contract.older for one in version.tables if one.name == table.name]
+        known = dict.fromkeys(name for one in (table, *older) for name in one.names)
+        # What looks like personal data is looked for in columns that nobody declared too.
+        slot = Slot(table.name, day, tuple(known), every=True)
         for delivery in SOURCES[place.kind](place, slot):
             yield slot, delivery
 
@@ -110,7 +112,7 @@ def _publish(walk: Walk, contract: Contract, days: list[date], taken: list[Taken
     write_left_out(batch, days, read)
     versions = publish(batch, touched)
     write_quarantine(batch, days, taken, found)
-    found = write_records(batch, days, found)
+    found = write_records(batch, days, found, touched)
     judge(batch, touched)
     return {date.fromisoformat(day): _outcome(day, found, version) for day, version in versions.items()}
 
