@@ -205,6 +205,17 @@ def test_killed_between_its_writes_a_release_is_done_again_without_loss(fixed, t
     assert content(fixed) == content(whole)
 
 
+def test_a_large_day_is_marked_by_batches(fixed, tmp_path, monkeypatch):
+    """Where a day's quarantine does not fit into memory, the same rows get the same marks."""
+    whole = replace(fixed, lake=loans.walk_of(tmp_path / "whole", fixed.landing).lake)
+    shutil.copytree(fixed.lake.root, whole.lake.root)
+    let_out(whole)
+    monkeypatch.setattr(module, "LARGE", 3)
+    let_out(fixed)
+    assert table(fixed, "quarantine").equals(table(whole, "quarantine"))
+    assert let_out(fixed, now=LATER).rows == 2
+
+
 def test_identifiers_stay_joinable(fixed):
     """A hashed column of a released row is the hash that the same value has anywhere else."""
     from mlobs_pipelines.steps.privacy import hash_text  # noqa: PLC0415 - only this test needs it
