@@ -1,7 +1,7 @@
 """One pass over a partition's rows into statistics: what is counted, and under which subject and part.
 
-The parts are the contract between scanning and measuring; `core.summaries` says what each adds up to. The
-counting itself is `core.tally`, the stored form is `cells`.
+The parts are the contract between scanning and measuring; `core.summaries` says what each adds up to.
+Counting features is `features`, the accumulators are `parts`, the stored form is `cells`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,36 +11,45 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlobs_pipelines.core.buckets import Grid, bucket_codes, cell_codes, score_codes
+from mlobs_pipelines.core.buckets import Grid, score_codes
 from mlobs_pipelines.core.vocabulary import Flags, Floats
-from mlobs_pipelines.engine.cells import CELLS_SCHEMA, Grouping, coded_rows, groupings, named_rows
+from mlobs_pipelines.engine.cells import stored
+from mlobs_pipelines.engine.features import (
+    RECOMPUTED,
+    SKEW_CODES,
+    Feature,
+    FeaturePlan,
+    NumberPart,
+    feature_of,
+    floats,
+    numbers,
+)
+from mlobs_pipelines.engine.groups import Assigned, Groups, Rows, dictionary
+from mlobs_pipelines.engine.parts import Counted, FlagPart, Part
+from mlobs_pipelines.engine.reading import BATCH_ROWS
+
+__all__ = [
+    "CONFUSION_CODES",
+    "RECOMPUTED",
+    "RELIABILITY_BINS",
+    "SKEW_CODES",
+    "STATE_CODES",
+    "FeaturePlan",
+    "LabelScan",
+    "LogScan",
+    "ScanPlan",
+    "TrainingScan",
+    "batches",
+    "floats",
+    "scan_labels",
+    "scan_log",
+    "scan_training",
+]
 
 RELIABILITY_BINS = 15
-RECOMPUTED = "pit__"
-SAME = 1e-9
 LOG_FLOOR = np.finfo(np.float64).eps
-SKEW_CODES = {"pairs": 0, "mismatched": 1, "missing": 2, "extra": 3, "delta": 4, "sum": 5}
 STATE_CODES = {"predictions": 0, "void": 1, "overdue": 2, "aged": 3}
 CONFUSION_CODES = {"tp": 0, "fp": 1, "tn": 2, "fn": 3}
-
-
-@dataclass(frozen=True, slots=True)
-class FeaturePlan:
-    """How one feature is counted.
-
-    Attributes
-    ----------
-    name
-        Column of the served value; the recomputed one is ``pit__<name>``.
-    grid
-        Cells of a numeric feature; None for a categorical one.
-    recomputed
-        Whether a point-in-time value exists to compare with.
-    """
-
-    name: str
-    grid: Grid | None
-    recomputed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +70,8 @@ class ScanPlan:
         Width of a lag bucket in seconds.
     horizons_s
         Maturities in seconds, ascending; the last is the label horizon.
+    crosses
+        Sets of columns whose values together get statistics of their own.
     """
 
     features: tuple[FeaturePlan, ...]
@@ -69,148 +80,132 @@ class ScanPlan:
     good_status: tuple[str, ...] = ("ok",)
     lag_unit_s: float = 3600.0
     horizons_s: tuple[float, ...] = field(default=(7 * 86400.0,))
+    crosses: tuple[tuple[str, ...], ...] = ()
 
 
 def scan_log(log: pa.Table, plan: ScanPlan) -> pa.Table:
-    """Count features, skew and operations of prediction-log rows.
-
-    Parameters
-    ----------
-    log
-        ``day``, ``model_version``, ``role``, ``status``, ``latency_ms``, segments, served features and, where
-        they exist, recomputed ones (``pit__<feature>``) and ``sample_weight``: for how many rows each stands.
-
-    Returns
-    -------
-    pyarrow.Table
-        Rows of ``CELLS_SCHEMA``.
-    """
-    groups = groupings(log, plan.segments)
-    return _concat([*scan_features(log, groups, plan.features), *_operations(log, groups, plan.good_status)])
+    """Count features, skew and operations of prediction-log rows; see `LogScan`."""
+    return _whole(LogScan(plan), log)
 
 
 def scan_labels(labelled: pa.Table, plan: ScanPlan) -> pa.Table:
-    """Count scores by label, and how far labels have come, of labelled prediction rows.
+    """Count scores by label, and how far labels have come, of labelled rows; see `LabelScan`."""
+    return _whole(LabelScan(plan), labelled)
 
-    Parameters
-    ----------
-    labelled
-        ``day``, ``model_version``, ``role``, ``score``, ``label``, ``state``, ``lag_s``, ``age_s``, segments
-        and, where rows were sampled, ``sample_weight``.
 
-    Returns
-    -------
-    pyarrow.Table
-        Rows of ``CELLS_SCHEMA``.
+def scan_training(rows: pa.Table, plan: ScanPlan) -> pa.Table:
+    """Count features and scores of a training set; see `TrainingScan`."""
+    return _whole(TrainingScan(plan), rows)
+
+
+def _whole(scan: "LogScan | LabelScan | TrainingScan", table: pa.Table) -> pa.Table:
+    for batch in batches(table):
+        scan.add(batch)
+    return scan.finish()
+
+
+def batches(table: pa.Table) -> Iterator[pa.RecordBatch]:
+    """Cut a table into batches of a size that scans like, without copying where it can be helped."""
+    if (
+        table.num_rows
+        and max(column.num_chunks for column in table.columns) > 1 + table.num_rows // BATCH_ROWS
+    ):
+        table = table.combine_chunks()
+    yield from table.to_batches(max_chunksize=BATCH_ROWS)
+
+
+class LogScan:
+    """Counts features, skew and operations of prediction-log rows.
+
+    Batches hold ``day``, ``model_version``, ``role``, ``status``, ``latency_ms``, segments, served features
+    and, where they exist, recomputed ones (``pit__<feature>``) and ``sample_weight``: for how many rows each
+    stands. How rows are cut into batches does not change the result, their order only last digits of sums.
     """
-    scored = labelled.filter(labelled.column("score").is_valid())
-    groups = groupings(scored, plan.segments)
-    return _concat([*_scores(scored, groups, plan), *_lags(scored, groups, plan)])
+
+    def __init__(self, plan: ScanPlan) -> None:
+        self._groups = Groups(plan.segments, plan.crosses)
+        cuts = self._groups.cuts
+        self._good = pa.array(plan.good_status)
+        self._features = [feature_of(cuts, feature) for feature in plan.features]
+        self._status = Part(cuts, "requests", "status")
+        self._latency = NumberPart(cuts, Grid(), "requests", "latency", states=None)
+
+    def add(self, batch: Rows) -> None:
+        """Count a batch."""
+        rows = self._groups.assign(batch)
+        for feature in self._features:
+            feature.add(rows, batch)
+        fine = pc.is_in(batch.column("status"), self._good)
+        self._status.add(rows, np.where(fine.to_numpy(zero_copy_only=False), 0, 1))
+        self._latency.add(rows, *numbers(batch.column("latency_ms")))
+
+    def finish(self) -> pa.Table:
+        """Rows of ``CELLS_SCHEMA``."""
+        return stored(self._groups, _all([*self._features, self._status, self._latency], self._groups))
 
 
-def scan_features(
-    table: pa.Table, groups: Sequence[Grouping], features: Sequence[FeaturePlan]
-) -> Iterator[pa.Table]:
-    """Count each feature, its missing rows, and its skew where it was recomputed."""
-    for feature in features:
-        column = table.column(feature.name)
-        null = column.is_null().to_numpy()
-        values = None if feature.grid is None else floats(column)
-        bad = np.zeros(null.size, dtype=bool) if values is None else ~null & ~np.isfinite(values)
-        codes = None if values is None else _cells(values, feature.grid or Grid(), ~null & ~bad)
-        skew = _skew_codes(table, feature, values) if feature.recomputed else None
-        for group in groups:
-            # 0: present, 1: null, 2: NaN or infinite
-            yield coded_rows(group, feature.name, "rows", np.where(null, 1, np.where(bad, 2, 0)))
-            if codes is None:
-                yield named_rows(group, feature.name, column)
-            else:
-                yield coded_rows(group, feature.name, "cells", codes)
-            if skew is not None:
-                yield _skew_rows(group, feature.name, skew)
+def _all(parts: Sequence[Feature | Part | NumberPart], groups: Groups) -> Iterator[Counted]:
+    for part in parts:
+        yield from part.counted(groups)
 
 
-def floats(column: pa.ChunkedArray) -> Floats:
-    """Read a column as float64; nulls become NaN.
+class LabelScan:
+    """Counts scores by label, and how far labels have come, of labelled prediction rows.
 
-    Returns
-    -------
-    (n,) float64
+    Batches hold ``day``, ``model_version``, ``role``, ``score``, ``label``, ``state``, ``lag_s``, ``age_s``,
+    segments and, where rows were sampled, ``sample_weight``. Rows without a score are left out.
     """
-    # A safe cast would refuse integers beyond 2**53, and quote them.
-    values: Floats = column.cast(pa.float64(), safe=False).to_numpy().astype(np.float64, copy=False)
-    return values
+
+    def __init__(self, plan: ScanPlan) -> None:
+        self._plan, self._groups = plan, Groups(plan.segments, plan.crosses)
+        cuts = self._groups.cuts
+        self._scores, self._lags = _Scores(cuts, plan), _Lags(cuts, plan)
+
+    def add(self, batch: Rows) -> None:
+        """Count a batch."""
+        score = batch.column("score")
+        scored = batch.filter(score.is_valid()) if score.null_count else batch
+        rows = self._groups.assign(scored)
+        self._scores.add(rows, scored)
+        self._lags.add(rows, scored)
+
+    def finish(self) -> pa.Table:
+        """Rows of ``CELLS_SCHEMA``."""
+        return stored(self._groups, _all([*self._scores.parts, *self._lags.parts], self._groups))
 
 
-def _cells(values: Floats, grid: Grid, finite: Flags) -> np.ndarray:
-    codes = np.full(values.size, -1, dtype=np.int64)
-    codes[finite] = cell_codes(values[finite] + 0.0, grid)
-    return codes
+class _Scores:
+    def __init__(self, cuts: int, plan: ScanPlan) -> None:
+        self._thresholds = plan.thresholds
+        self._by_label = [Part(cuts, "score", name) for name in ("positive", "negative", "unlabelled")]
+        self._confusion = Part(cuts, "score", "confusion")
+        self._exact = [Part(cuts, "score", name, valued=True) for name in ("log_loss", "squared_error")]
+        self._reliability = [
+            Part(cuts, "score", f"reliability_{name}", valued=True) for name in ("positive", "negative")
+        ]
+        self.parts = [*self._by_label, self._confusion, *self._exact, *self._reliability]
+
+    def add(self, rows: Assigned, scored: Rows) -> None:
+        score, label = floats(scored.column("score")), floats(scored.column("label"))
+        codes, labelled, positive = score_codes(score), np.isfinite(label), label == 1.0
+        masks = [positive, labelled & ~positive, ~labelled]
+        for part, mask in zip(self._by_label, masks, strict=True):
+            part.add(rows, np.where(mask, codes, -1))
+        predicted = score >= _thresholds(scored.column("model_version"), self._thresholds)
+        self._confusion.add(rows, np.where(labelled, _confusion(predicted, positive), -1))
+        target = np.where(labelled, label, 0.0)
+        for part, value in zip(self._exact, (_log_loss(score, target), (score - target) ** 2), strict=True):
+            part.add(rows, np.where(labelled, 0, -1), value)
+        bins = np.minimum((score * RELIABILITY_BINS).astype(np.int64), RELIABILITY_BINS - 1)
+        for part, mask in zip(self._reliability, masks[:2], strict=True):
+            part.add(rows, np.where(mask, bins, -1), score)
 
 
-@dataclass(frozen=True, slots=True)
-class _Skew:
-    codes: tuple[np.ndarray, ...]
-    values: Floats
-
-
-def _skew_codes(table: pa.Table, feature: FeaturePlan, served: Floats | None) -> _Skew:
-    left, right = table.column(feature.name), table.column(RECOMPUTED + feature.name)
-    no_left, no_right = left.is_null().to_numpy(), right.is_null().to_numpy()
-    both = ~no_left & ~no_right
-    delta = total = np.zeros(both.size)
-    if served is None:
-        equal = pc.fill_null(pc.equal(left, right), False).to_numpy()  # noqa: FBT003 - arrow's signature
-    else:
-        recomputed = floats(right)
-        delta, total = np.abs(served - recomputed), np.abs(served) + np.abs(recomputed)
-        equal = delta <= SAME * total
-    flags = {
-        "pairs": ~no_left | ~no_right,
-        "mismatched": both & ~equal,
-        "missing": no_left & ~no_right,
-        "extra": ~no_left & no_right,
-        "delta": both,
-        "sum": both,
-    }
-    codes = tuple(np.where(flag, SKEW_CODES[name], -1) for name, flag in flags.items())
-    return _Skew(codes, np.concatenate([np.zeros(4 * both.size), delta, total]))
-
-
-def _skew_rows(group: Grouping, name: str, skew: _Skew) -> pa.Table:
-    repeated = group.repeated(len(skew.codes))
-    return coded_rows(repeated, name, "skew", np.concatenate(skew.codes), skew.values)
-
-
-def _operations(log: pa.Table, groups: Sequence[Grouping], good: Sequence[str]) -> Iterator[pa.Table]:
-    fine = pc.fill_null(pc.is_in(log.column("status"), pa.array(good)), False).to_numpy()  # noqa: FBT003
-    latency = floats(log.column("latency_ms"))
-    measured = np.isfinite(latency)
-    codes = np.full(latency.size, -1, dtype=np.int64)
-    codes[measured] = bucket_codes(latency[measured])
-    for group in groups:
-        yield coded_rows(group, "requests", "status", np.where(fine, 0, 1))
-        yield coded_rows(group, "requests", "latency", codes)
-
-
-def _scores(scored: pa.Table, groups: Sequence[Grouping], plan: ScanPlan) -> Iterator[pa.Table]:
-    score, label = floats(scored.column("score")), floats(scored.column("label"))
-    codes = score_codes(score)
-    labelled, positive = np.isfinite(label), label == 1.0
-    masks = {"positive": positive, "negative": labelled & ~positive, "unlabelled": ~labelled}
-    thresholds = pa.array([plan.thresholds[name] for name in scored.column("model_version").to_pylist()])
-    confusion = _confusion(score >= thresholds.to_numpy(zero_copy_only=False), positive)
-    target = np.where(labelled, label, 0.0)
-    exact = {"log_loss": _log_loss(score, target), "squared_error": (score - target) ** 2}
-    bins = np.minimum((score * RELIABILITY_BINS).astype(np.int64), RELIABILITY_BINS - 1)
-    for group in groups:
-        for part, mask in masks.items():
-            yield coded_rows(group, "score", part, np.where(mask, codes, -1))
-        yield coded_rows(group, "score", "confusion", np.where(labelled, confusion, -1))
-        for part, values in exact.items():
-            yield coded_rows(group, "score", part, np.where(labelled, 0, -1), values)
-        for part in ("positive", "negative"):
-            yield coded_rows(group, "score", f"reliability_{part}", np.where(masks[part], bins, -1), score)
+def _thresholds(versions: pa.Array, thresholds: Mapping[str, float]) -> Floats:
+    encoded = dictionary(versions)
+    known = np.array([thresholds[name] for name in encoded.dictionary.to_pylist()], dtype=np.float64)
+    found: Floats = known.take(encoded.indices.to_numpy(zero_copy_only=False))
+    return found
 
 
 def _confusion(predicted: Flags, positive: Flags) -> np.ndarray:
@@ -225,32 +220,51 @@ def _log_loss(score: Floats, target: Floats) -> Floats:
     return loss
 
 
-def _lags(scored: pa.Table, groups: Sequence[Grouping], plan: ScanPlan) -> Iterator[pa.Table]:
-    lag, age = floats(scored.column("lag_s")), floats(scored.column("age_s"))
-    known, horizon = np.isfinite(lag), plan.horizons_s[-1]
-    void = pc.equal(scored.column("state"), "void").to_numpy()
-    arrived = np.where(known, np.ceil(np.where(known, lag, 0.0).clip(0) / plan.lag_unit_s), -1)
-    pending = np.where(known, -1, np.floor(age / plan.lag_unit_s))
-    states = {
-        "predictions": known | ~known,
-        "void": void,
-        "overdue": ~known & (age > horizon),
-        "aged": age > horizon,
-    }
-    mature = [age >= h for h in plan.horizons_s]
-    in_time = [m & known & (lag <= h) for m, h in zip(mature, plan.horizons_s, strict=True)]
-    for group in groups:
-        yield coded_rows(group, "label", "arrived", arrived.astype(np.int64))
-        yield coded_rows(group, "label", "pending", pending.astype(np.int64))
-        yield _flag_rows(group, "state", [states[name] for name in STATE_CODES])
-        yield _flag_rows(group, "mature", mature)
-        yield _flag_rows(group, "in_time", in_time)
+class _Lags:
+    def __init__(self, cuts: int, plan: ScanPlan) -> None:
+        self._unit_s, self._horizons_s = plan.lag_unit_s, plan.horizons_s
+        self._arrived, self._pending = Part(cuts, "label", "arrived"), Part(cuts, "label", "pending")
+        self._state, self._mature, self._in_time = (
+            FlagPart(cuts, "label", name) for name in ("state", "mature", "in_time")
+        )
+        self.parts = [self._arrived, self._pending, self._state, self._mature, self._in_time]
+
+    def add(self, rows: Assigned, scored: Rows) -> None:
+        lag, age = floats(scored.column("lag_s")), floats(scored.column("age_s"))
+        known, horizon = np.isfinite(lag), self._horizons_s[-1]
+        void = pc.equal(scored.column("state"), "void").to_numpy(zero_copy_only=False)
+        arrived = np.where(known, np.ceil(np.where(known, lag, 0.0).clip(0) / self._unit_s), -1)
+        pending = np.where(known, -1, np.floor(age / self._unit_s))
+        self._arrived.add(rows, arrived.astype(np.int64))
+        self._pending.add(rows, pending.astype(np.int64))
+        states = {
+            "predictions": known | ~known,
+            "void": void,
+            "overdue": ~known & (age > horizon),
+            "aged": age > horizon,
+        }
+        self._state.add_flags(rows, [states[name] for name in STATE_CODES])
+        mature = [age >= h for h in self._horizons_s]
+        self._mature.add_flags(rows, mature)
+        in_time = [m & known & (lag <= h) for m, h in zip(mature, self._horizons_s, strict=True)]
+        self._in_time.add_flags(rows, in_time)
 
 
-def _flag_rows(group: Grouping, part: str, flags: Sequence[Flags]) -> pa.Table:
-    codes = np.concatenate([np.where(flag, code, -1) for code, flag in enumerate(flags)])
-    return coded_rows(group.repeated(len(flags)), "label", part, codes)
+class TrainingScan:
+    """Counts features and scores of a training set: rows as of a prediction log, each with a ``score``."""
 
+    def __init__(self, plan: ScanPlan) -> None:
+        self._groups = Groups(plan.segments, plan.crosses)
+        self._features = [feature_of(self._groups.cuts, feature) for feature in plan.features]
+        self._scores = Part(self._groups.cuts, "score", "cells")
 
-def _concat(tables: list[pa.Table]) -> pa.Table:
-    return pa.concat_tables(tables) if tables else CELLS_SCHEMA.empty_table()
+    def add(self, batch: Rows) -> None:
+        """Count a batch."""
+        rows = self._groups.assign(batch)
+        for feature in self._features:
+            feature.add(rows, batch)
+        self._scores.add(rows, score_codes(floats(batch.column("score"))))
+
+    def finish(self) -> pa.Table:
+        """Rows of ``CELLS_SCHEMA``."""
+        return stored(self._groups, _all([*self._features, self._scores], self._groups))

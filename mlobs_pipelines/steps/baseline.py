@@ -23,8 +23,7 @@ from mlobs_pipelines.core.buckets import (
     quantile_edges,
     score_codes,
 )
-from mlobs_pipelines.engine.cells import coded_rows, groupings
-from mlobs_pipelines.engine.scan import FeaturePlan, floats, scan_features
+from mlobs_pipelines.engine.scan import FeaturePlan, ScanPlan, floats, scan_training
 from mlobs_pipelines.sources.deliveries import Place, Slot, UnreadableError
 from mlobs_pipelines.sources.files import deliveries
 from mlobs_pipelines.steps.bins import SCORE, BaselineError, stored_grids
@@ -145,10 +144,7 @@ def _statistics(walk: Walk, version: str, rows: pa.Table, plans: list[FeaturePla
     constant = {"day": ROLE, "model_version": version, "role": ROLE}
     for name, value in constant.items():
         rows = rows.append_column(name, _repeat(value, rows.num_rows))
-    groups = groupings(rows, walk.spec.monitor.segments)
-    codes = score_codes(floats(rows.column(SCORE)))
-    scores = [coded_rows(group, SCORE, "cells", codes) for group in groups]
-    return pa.concat_tables([*scan_features(rows, groups, plans), *scores])
+    return scan_training(rows, ScanPlan(tuple(plans), walk.spec.monitor.segments, {}))
 
 
 def _describe(rows: pa.Table, plan: FeaturePlan, importance: float | None) -> dict[str, object]:

@@ -6,9 +6,9 @@ import pyarrow.compute as pc
 import pytest
 
 from mlobs_pipelines.core.buckets import Grid, fit_grid
-from mlobs_pipelines.engine import cells
-from mlobs_pipelines.engine.cells import CELLS_SCHEMA, flatten, groupings, named_rows
-from mlobs_pipelines.engine.scan import FeaturePlan, ScanPlan, floats, scan_labels, scan_log
+from mlobs_pipelines.engine import cells, features
+from mlobs_pipelines.engine.cells import CELLS_SCHEMA, flatten
+from mlobs_pipelines.engine.scan import FeaturePlan, ScanPlan, floats, scan_labels, scan_log, scan_training
 from mlobs_pipelines.store.content import content_hash
 
 DAYS = ("2024-05-01", "2024-05-02", "2024-05-03")
@@ -123,16 +123,18 @@ def test_integers_beyond_a_float_are_read_without_being_quoted():
 
 def test_rare_categories_are_folded_once_there_are_too_many(monkeypatch):
     """Beyond the limit the rarest go to one name, with their rows, in each group on its own."""
-    monkeypatch.setattr(cells, "MAX_CATEGORIES", 2)
+    monkeypatch.setattr(features, "MAX_CATEGORIES", 2)
     names = ["a"] * 3 + ["b"] * 2 + ["c", "d"] + ["c", None]
     days = ["1"] * 7 + ["2"] * 2
-    rows = pa.table({"day": days, "model_version": ["v"] * 9, "role": ["r"] * 9})
-    (group,) = groupings(rows, ())
-    found = named_rows(group, "c", pa.chunked_array([pa.array(names)])).to_pylist()
-    assert [dict(zip(row["names"], row["counts"], strict=True)) for row in found] == [
-        {"a": 3, "b": 2, cells.OTHER: 2},
-        {"c": 1},
-    ]
+    rows = pa.table(
+        {"day": days, "model_version": ["v"] * 9, "role": ["r"] * 9, "c": names, "score": [0.5] * 9}
+    )
+    found = scan_training(rows, ScanPlan((FeaturePlan("c", None),), (), {})).to_pylist()
+    assert [
+        dict(zip(row["names"], row["counts"], strict=True)) for row in found if row["part"] == "categories"
+    ] == [{"a": 3, "b": 2, cells.OTHER: 2}, {"c": 1}]
+    (told,) = [row for row in found if row["part"] == "overflow"]
+    assert (told["day"], told["codes"], told["counts"]) == ("1", [0, 1], [2, 2])
 
 
 def test_unnesting_gives_back_what_was_counted():

@@ -6,8 +6,9 @@ import pyarrow.compute as pc
 import pytest
 
 from mlobs_pipelines.core.vocabulary import Window
-from mlobs_pipelines.engine import cells
-from mlobs_pipelines.engine.cells import WEIGHT, groupings, named_rows
+from mlobs_pipelines.engine import cells, features
+from mlobs_pipelines.engine.cells import WEIGHT
+from mlobs_pipelines.engine.scan import FeaturePlan, ScanPlan, scan_training
 from mlobs_pipelines.store.content import content_hash
 from tests.engine.weighted_days import baseline_of, calendar, counts_of, estimates, requests, scan
 
@@ -89,11 +90,11 @@ def test_weighted_days_at_once_equal_days_one_by_one(drawn):
 
 def test_rare_categories_are_folded_with_their_weights(monkeypatch):
     """What is folded into the rest takes its weight along, and what stays keeps its own."""
-    monkeypatch.setattr(cells, "MAX_CATEGORIES", 1)
-    columns = {"day": ["1"] * 5, "model_version": ["v"] * 5, "role": ["r"] * 5}
-    (group,) = groupings(pa.table(columns | {WEIGHT: [1.0, 2.0, 5.0, 5.0, 3.0]}), ())
-    names = pa.chunked_array([pa.array(["a", "a", "b", "c", None])])
-    plain, extra = named_rows(group, "c", names).to_pylist()
+    monkeypatch.setattr(features, "MAX_CATEGORIES", 1)
+    columns = {"day": ["1"] * 5, "model_version": ["v"] * 5, "role": ["r"] * 5, "score": [0.5] * 5}
+    columns |= {WEIGHT: [1.0, 2.0, 5.0, 5.0, 3.0], "c": ["a", "a", "b", "c", None]}
+    found = scan_training(pa.table(columns), ScanPlan((FeaturePlan("c", None),), (), {})).to_pylist()
+    plain, extra = (row for row in found if row["part"].startswith("categories"))
     assert (plain["names"], plain["counts"], plain["sums"]) == (["a", cells.OTHER], [2, 2], None)
     assert (extra["part"], extra["names"], extra["counts"]) == ("categories:w", ["a", cells.OTHER], [2, 2])
     assert (extra["sums"], extra["squares"]) == ([1.0, 8.0], [3.0, 48.0])

@@ -10,8 +10,7 @@ from mlobs_pipelines.core.metrics import METRICS
 from mlobs_pipelines.core.summaries import weighted
 from mlobs_pipelines.core.vocabulary import Window
 from mlobs_pipelines.core.windows import Span
-from mlobs_pipelines.engine.cells import coded_rows, groupings
-from mlobs_pipelines.engine.scan import FeaturePlan, ScanPlan, floats, scan_features, scan_labels, scan_log
+from mlobs_pipelines.engine.scan import FeaturePlan, ScanPlan, floats, scan_labels, scan_log, scan_training
 from mlobs_pipelines.steps.against import feature_summaries, score_drift_summaries
 from mlobs_pipelines.steps.bins import FeatureBaseline
 from mlobs_pipelines.steps.windows import (
@@ -98,12 +97,9 @@ def baseline_of(table):
     """Statistics of a training set and how its features are binned."""
     day = pa.array([FIRST.isoformat()] * table.num_rows)
     rows = table.set_column(table.column_names.index("day"), "day", day)
-    (group,) = groupings(rows, ())
     codes = score_codes(floats(rows.column("score")))
-    plain = [FeaturePlan(feature.name, feature.grid) for feature in FEATURES]
-    stored = pa.concat_tables(
-        [*scan_features(rows, [group], plain), coded_rows(group, "score", "cells", codes)]
-    )
+    plain = tuple(FeaturePlan(feature.name, feature.grid) for feature in FEATURES)
+    stored = scan_training(rows, ScanPlan(plain, (), {}))
     counts = Counts(parts(stored), [("", "")], [FIRST], [Span(Window.DAY, FIRST, FIRST + timedelta(days=1))])
     x = bucket_codes(floats(rows.column("x")))
     edges = [quantile_edges(*np.unique(some, return_counts=True)) for some in (x, codes)]

@@ -1,0 +1,129 @@
+"""Naming the cells of a feature's values batch by batch: small consecutive slots instead of wide codes.
+
+A slot is what is counted; which code it stands for is looked up once, when the counts are asked for. Codes
+themselves are `buckets`' business, counting is `tally`'s.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlobs_pipelines.core.buckets import (
+    ATOM_BASE,
+    SHIFT,
+    Codes,
+    Grid,
+    bucket_codes,
+)
+from mlobs_pipelines.core.vocabulary import Floats, Ints
+
+Slots = NDArray[np.uint16]
+
+NULL, NOT_FINITE, FIRST = 0, 1, 2
+_UNSEEN = 0  # of a pattern; no pattern stands for a null
+_EXACT = 1 << 15  # of a pattern whose values must be looked at one by one
+_PATTERNS = 1 << 16
+_TOP = _PATTERNS >> 1
+_HASH_BITS = 12
+_EXPONENT = 0x7F80
+
+
+def _codes_of_patterns() -> Codes:
+    """Bucket of every float32 by its leading 16 bits; those of infinities and NaN are the outermost."""
+    bits = np.arange(_PATTERNS)
+    finite = np.where((bits & _EXPONENT) == _EXPONENT, (bits & _TOP) | (_EXPONENT - 1), bits)
+    ordered = np.where(finite & _TOP, ~finite & (_PATTERNS - 1), finite | _TOP)
+    return (ordered >> (SHIFT - 16)).astype(np.int32)
+
+
+_CODES = _codes_of_patterns()
+_NOT_FINITE_PATTERNS = (np.arange(_PATTERNS) & _EXPONENT) == _EXPONENT
+
+
+class NumberSlots:
+    """Slots of a numeric feature's cells, given out as values come.
+
+    Slot 0 is of nulls, slot 1 of NaN and infinities; from 2 on each is a cell of the grid.
+    """
+
+    __slots__ = ("_atoms", "_grid", "_of_code", "_of_pattern", "codes")
+
+    def __init__(self, grid: Grid) -> None:
+        self._grid = grid
+        self._atoms = _AtomTable(grid.atoms) if grid.atoms.size else None
+        self._of_code = np.zeros(ATOM_BASE, dtype=np.uint16)
+        # Slots of the first cells are those of the atoms, so that they can be told without a look-up.
+        self.codes = np.concatenate([[-1, -1], ATOM_BASE + np.arange(grid.atoms.size)]).astype(np.int32)
+        self._of_pattern = np.full(_PATTERNS, _UNSEEN, dtype=np.uint16)
+        self._of_pattern[_NOT_FINITE_PATTERNS] = _EXACT
+        held = bucket_codes(grid.atoms, grid.location, grid.scale)
+        self._of_pattern[np.isin(_CODES, held)] = _EXACT
+
+    def slots(self, values: Floats) -> Slots:
+        """Slot of each value: 1 if it is not finite, else that of its atom or bucket."""
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            scaled = np.subtract(values, self._grid.location)
+            scaled /= self._grid.scale
+            narrow = scaled.astype(np.float32)
+        narrow += np.float32(0)  # there is one zero
+        pattern = (narrow.view(np.uint32) >> np.uint32(16)).astype(np.intp)
+        found: Slots = self._of_pattern.take(pattern)
+        if found.size and found.min() == _UNSEEN:
+            rows = np.flatnonzero(found == _UNSEEN)
+            found[rows] = self._learn(pattern[rows])
+        if found.size and found.max() >= _EXACT:
+            rows = np.flatnonzero(found >= _EXACT)
+            found[rows] = self._exact(values[rows], _CODES[pattern[rows]])
+        return found
+
+    def _learn(self, patterns: Ints) -> Slots:
+        codes = _CODES[patterns]
+        self._name(codes)
+        self._of_pattern[patterns] = self._of_code[codes]
+        return self._of_code[codes]
+
+    def _name(self, codes: Codes) -> None:
+        occurs = np.zeros(ATOM_BASE, dtype=bool)
+        occurs[codes] = True
+        new = np.flatnonzero(occurs & (self._of_code == _UNSEEN)).astype(np.int32)
+        self._of_code[new] = (self.codes.size + np.arange(new.size)).astype(np.uint16)
+        self.codes = np.concatenate([self.codes, new])
+
+    def _exact(self, values: Floats, codes: Codes) -> Slots:
+        finite = np.isfinite(values)
+        is_atom = np.zeros(values.size, dtype=bool) if self._atoms is None else self._atoms.holds(values)
+        buckets = finite & ~is_atom
+        self._name(codes[buckets])
+        found = np.where(buckets, self._of_code[codes], np.uint16(NOT_FINITE))
+        if self._atoms is not None:
+            found[is_atom] = self._atoms.index(values[is_atom]) + FIRST
+        return found.astype(np.uint16)
+
+
+class _AtomTable:
+    """Which of some exact values a value equals, by a hash of its bits without collisions among them."""
+
+    __slots__ = ("_atoms", "_factor", "_index")
+
+    def __init__(self, atoms: Floats) -> None:
+        self._atoms = atoms + 0.0
+        factors = np.random.default_rng(0).integers(1, 1 << 63, 10_000, dtype=np.uint64) | np.uint64(1)
+        hashed = ((self._hash(self._atoms, factor), factor) for factor in factors)
+        slots, self._factor = next((h, f) for h, f in hashed if np.unique(h).size == atoms.size)
+        self._index = np.zeros(1 << _HASH_BITS, dtype=np.intp)
+        self._index[slots] = np.arange(atoms.size)
+
+    def index(self, values: Floats) -> Ints:
+        """The only atom that each value may equal."""
+        found: Ints = self._index.take(self._hash(values + 0.0, self._factor))
+        return found
+
+    def holds(self, values: Floats) -> NDArray[np.bool_]:
+        """Whether each value is an atom."""
+        equal: NDArray[np.bool_] = self._atoms.take(self.index(values)) == values
+        return equal
+
+    @staticmethod
+    def _hash(values: Floats, factor: np.uint64) -> Ints:
+        with np.errstate(over="ignore"):
+            mixed = values.view(np.uint64) * factor
+        return (mixed >> np.uint64(64 - _HASH_BITS)).astype(np.intp)
