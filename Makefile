@@ -6,11 +6,12 @@ READY := $(VENV)/.ready
 FROM ?= 2013-03-01
 TO ?= 2013-07-31
 
-.PHONY: help demo test ui lint format bench lock clean
+.PHONY: help demo test cases ui lint format bench lock clean
 
 help:
 	@echo "make demo    real flights, a season backfilled through Dagster, SLIs printed, report written"
 	@echo "make test    everything CI runs after lint: the whole test suite with coverage"
+	@echo "make cases   every bad delivery with what becomes of it: outcome, reason, counts that add up"
 	@echo "make ui      dagster dev on the demo's data: graph, partitions, checks, schedules"
 	@echo "make lint    ruff, format, types, import floors, contracts, definitions"
 	@echo "make format  format and fix what can be fixed"
@@ -33,6 +34,9 @@ test: $(READY)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --include='mlobs_pipelines/core/*' --skip-covered
 	$(BIN)/coverage report --skip-covered --fail-under=90
+
+cases: $(READY)
+	$(BIN)/python -m tests.deliveries
 
 ui: $(READY)
 	$(BIN)/python -c "from mlobs_pipelines.defs.launch import prepare; prepare()"

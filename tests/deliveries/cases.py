@@ -9,6 +9,7 @@ THEMES = (
     "columns",
     "repeats",
     "labels",
+    "features",
     "ids",
     "times",
     "numbers",

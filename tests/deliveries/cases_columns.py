@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 
 from tests.deliveries.promise import Case
 from tests.deliveries.stage import Stage, arrow, csv_of, csv_with, parquet_with, raw
-from tests.deliveries.toy import Older, Row, Toy, rows
+from tests.deliveries.toy import MARK, Older, Row, Toy, rows
 
 PARQUET, JSONL = Toy("parquet"), Toy("jsonl")
 
@@ -95,6 +95,28 @@ CASES = [
         "accepted",
         accepted=4,
         told={"unknown colour": 1},
+    ),
+    Case(
+        "extra column of lists in Parquet",
+        parquet_with(colours=[[f"{MARK} red"], [], None, []]),
+        "accepted",
+        accepted=4,
+        toy=PARQUET,
+        told={"unknown colours": 1},
+    ),
+    Case(
+        "extra column without a name",
+        lambda it: it.csv([{"": number} | row for number, row in enumerate(rows())]),
+        "accepted",
+        accepted=4,
+        told={"unknown ": 1},
+    ),
+    Case(
+        "a blank behind a column's name",
+        lambda it: it.csv(_renamed(rows(), score="score ")),
+        "refused",
+        refused=4,
+        says=["missing columns: score (renamed to score ?)"],
     ),
     Case(
         "columns in another order",

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pyarrow as pa
 
 from tests.deliveries.promise import Case
-from tests.deliveries.stage import Write, arrow_with, csv_with, jsonl_with, parquet_with
+from tests.deliveries.stage import Write, arrow_with, csv_of, csv_with, jsonl_with, parquet_with, raw
 from tests.deliveries.toy import Toy, rows
 
 PARQUET, JSONL = Toy("parquet"), Toy("jsonl")
@@ -333,6 +333,23 @@ CASES = [
         toy=_spelled("latency_ms", nullValues=["N/A", "-"]),
         values={"latency_ms": [None, None, None, 1.0]},
         told={"null_text:latency_ms": 2},
+    ),
+    Case(
+        "empty texts in quotes, for numbers",
+        raw(csv_of(rows(latency_ms=["", "Q", "Q", "1"])).replace(b",Q,", b',"",')),
+        "partial",
+        accepted=2,
+        quarantined=2,
+        rules={"type:latency_ms": 2},
+        values={"latency_ms": [None, 1.0]},
+    ),
+    Case(
+        "empty texts in quotes, for numbers, declared to be null",
+        raw(csv_of(rows(latency_ms=["", "Q", "Q", "1"])).replace(b",Q,", b',"",')),
+        "accepted",
+        accepted=4,
+        toy=_spelled("latency_ms", nullValues=[""]),
+        values={"latency_ms": [None, None, None, 1.0]},
     ),
     Case("a column saturated at its limit", csv_with(score=1), "accepted", accepted=4),
     Case(

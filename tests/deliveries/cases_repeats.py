@@ -232,6 +232,13 @@ CASES = [
     Case("rows out of order", lambda it: it.csv(list(reversed(rows()))), "accepted", accepted=4),
     Case("rows days late", _late, "accepted", 8, accepted=8, landed={"2024-03-09": 6, "2024-03-10": 2}),
     Case(
+        "rows at both ends of a day",
+        csv_with(predicted_at=[f"2024-03-10T{clock}Z" for clock in ("00:00:00", "23:59:59.999999")] * 2),
+        "accepted",
+        accepted=4,
+        landed={"2024-03-10": 4},
+    ),
+    Case(
         "rows of tomorrow",
         lambda it: it.csv([*rows(2), *rows(2, AFTER, start=2)]),
         "accepted",

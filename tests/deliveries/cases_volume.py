@@ -9,7 +9,7 @@ from tests.deliveries.promise import Case
 from tests.deliveries.stage import Stage, csv_with
 from tests.deliveries.toy import MARK, Toy, rows
 
-MANY, LARGE, TWICE = 2_000, 600_000, 5_000
+MANY, LARGE, HALF, TWICE = 2_000, 600_000, 300_000, 5_000
 
 
 def _below(rate: float, numbers: range) -> int:
@@ -42,9 +42,9 @@ def _clean(stage: Stage) -> None:
 
 
 def _with_repeats(stage: Stage) -> None:
-    first = _large(LARGE // 2)
+    first = _large(HALF)
     stage.frame(pl.concat([first, first.head(TWICE), first.head(1).with_columns(score=0.75)]), "-a.parquet")
-    stage.frame(_large(LARGE // 2, start=LARGE // 2 - TWICE), "-b.parquet")
+    stage.frame(_large(HALF, start=HALF - TWICE), "-b.parquet")
 
 
 def _replayed(stage: Stage) -> None:
@@ -52,6 +52,17 @@ def _replayed(stage: Stage) -> None:
     stage.frame(frame)
     stage.ingest()
     stage.frame(frame, "-again.parquet")
+
+
+def _cut_short(stage: Stage) -> None:
+    """The last of many lines is cut: what was read before it may not stay."""
+    text = _large(HALF).write_csv(datetime_format="%Y-%m-%dT%H:%M:%SZ")
+    stage.raw(text.encode()[:-100])
+
+
+def _of_two_days(stage: Stage) -> None:
+    tomorrow = _large(HALF, start=HALF).with_columns(pl.col("predicted_at").dt.offset_by("1d"))
+    stage.frame(pl.concat([_large(HALF), tomorrow]))
 
 
 CASES = [
@@ -116,6 +127,35 @@ CASES = [
         repeated=2 * TWICE + 1,
         toy=Toy("parquet"),
     ),
+    Case(
+        "600,000 rows of two days",
+        _of_two_days,
+        "accepted",
+        LARGE,
+        accepted=LARGE,
+        toy=Toy("parquet"),
+        landed={"2024-03-10": HALF, "2024-03-11": HALF},
+    ),
+    Case(
+        "300,000 rows that break a rule",
+        lambda it: it.frame(_large(HALF).with_columns(score=pl.lit(2.0))),
+        "partial",
+        HALF,
+        quarantined=HALF,
+        toy=Toy("parquet"),
+        rules={"range:score": HALF},
+    ),
+    Case(
+        "300,000 rows with one value that must be unique",
+        lambda it: it.frame(_large(HALF)),
+        "partial",
+        HALF,
+        accepted=1,
+        quarantined=HALF - 1,
+        toy=Toy("parquet", columns={"note": {"unique": True}}),
+        rules={"unique:note": HALF - 1},
+    ),
+    Case("300,000 rows of which the last is cut", _cut_short, "refused", HALF - 1, refused=HALF - 1),
     Case(
         "600,000 rows replayed under another name",
         _replayed,

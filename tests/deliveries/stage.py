@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ class Stage:
     outcomes: list[Outcomes] = field(default_factory=list)
     done: bool = False
 
-    @property
+    @cached_property
     def walk(self) -> Walk:
         """The walk of the model."""
         return Walk(

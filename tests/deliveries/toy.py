@@ -5,14 +5,17 @@ What a case promises is `promise`; the cases themselves are the `cases_*` files.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from mlobs_pipelines.contracts.documents import read_document
 from mlobs_pipelines.contracts.folder import ModelSpec, load_model
+from mlobs_pipelines.contracts.odcs import Contract
+from mlobs_pipelines.contracts.odcs_reader import read_contract
 from mlobs_pipelines.core.metrics import METRICS
 from mlobs_pipelines.settings import HashKey, HashKeys
 
@@ -117,22 +120,23 @@ class Toy:
     version: str = "1.0.0"
 
     def spec(self) -> ModelSpec:
-        """The declaration as the product reads it from its folder."""
-        documents = {"monitor.yaml": _MONITOR | ({"sampling": self.sampling} if self.sampling else {})}
-        documents["predictions.odcs.yaml"] = self._predictions(_changed(self.columns), self.version)
-        documents["features.odcs.yaml"] = _document("features", "regions", _FEATURES, "jsonl")
-        documents["labels.odcs.yaml"] = _document("labels", "labels", _LABELS, "jsonl")
+        """The declaration as the product reads it."""
+        predictions = self._predictions(_changed(self.columns), self.version)
+        if self.older is None and self.sampling is None:
+            contract = _contract(json.dumps(predictions, indent=1))
+            return replace(
+                _spec(json.dumps(_documents(Toy()._predictions(_PREDICTIONS, "1.0.0")))), predictions=contract
+            )
+        documents = _documents(predictions)
+        documents["monitor.yaml"] |= {"sampling": self.sampling} if self.sampling else {}
         if self.older is not None:
-            columns = [
-                column for column in _changed(self.older.columns) if column["name"] not in self.older.lacks
-            ]
-            old = self._predictions(columns, self.older.version)
+            old = self._predictions(_changed(self.older.columns), self.older.version)
             old["customProperties"] = [
                 {"property": "acceptedUntil", "value": self.older.until},
                 {"property": "upcast", "value": {"predictions": self.older.upcast}},
             ]
             documents[f"older/predictions-{self.older.version}.odcs.yaml"] = old
-        return _read(json.dumps(documents, indent=1))
+        return _spec(json.dumps(documents))
 
     def _predictions(self, columns: list[Row], version: str) -> Row:
         document = _document("predictions", "predictions", columns, self.form)
@@ -150,7 +154,6 @@ class Older:
 
     until: str
     columns: Properties = field(default_factory=dict)
-    lacks: tuple[str, ...] = ()
     upcast: Mapping[str, Any] = field(default_factory=dict)
     version: str = "1.0.0"
 
@@ -195,8 +198,17 @@ def _document(dataset: str, table: str, columns: list[Row], form: str) -> Row:
     }
 
 
+def _documents(predictions: Row) -> dict[str, Row]:
+    return {
+        "monitor.yaml": dict(_MONITOR),
+        "predictions.odcs.yaml": predictions,
+        "features.odcs.yaml": _document("features", "regions", _FEATURES, "jsonl"),
+        "labels.odcs.yaml": _document("labels", "labels", _LABELS, "jsonl"),
+    }
+
+
 @lru_cache
-def _read(documents: str) -> ModelSpec:
+def _spec(documents: str) -> ModelSpec:
     with TemporaryDirectory() as home:
         folder = Path(home) / "toy"
         for name, document in json.loads(documents).items():
@@ -204,6 +216,19 @@ def _read(documents: str) -> ModelSpec:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(document, indent=1), encoding="utf-8")
         return load_model(folder, METRICS)
+
+
+@lru_cache
+def _contract(predictions: str) -> Contract:
+    """Read one document alone, which is sooner done than its whole folder."""
+    with TemporaryDirectory() as home:
+        file = Path(home) / "predictions.odcs.yaml"
+        file.write_text(predictions, encoding="utf-8")
+        document, problems = read_document(file)
+        assert document is not None, problems
+        contract, problems = read_contract(document, "predictions")
+        assert contract is not None, problems
+        return contract
 
 
 def rows(count: int = 4, day: date = DAY, start: int = 0, **columns: object) -> list[Row]:
