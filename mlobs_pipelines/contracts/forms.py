@@ -93,8 +93,10 @@ def is_multiple(value: pl.Expr, of: float, *, whole: bool) -> pl.Expr:
     if whole:
         # A multiple of n/d that is an integer is a multiple of n, because n/d is in lowest terms.
         return value % part.numerator == 0
-    times = (value * part.denominator / part.numerator).round()
-    nearest = times * part.numerator / part.denominator == value
+    # By columns: dividing by a scalar, Polars multiplies by its rounded inverse.
+    top, bottom = value * 0 + part.numerator, value * 0 + part.denominator
+    times = (value * part.denominator / top).round()
+    nearest = times * part.numerator / bottom == value
     return nearest | (
         value.abs() >= float(EXACT * part)
     )  # neighbours are further apart there than multiples are

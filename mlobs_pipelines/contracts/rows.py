@@ -267,10 +267,20 @@ def _rules(column: Column) -> list[tuple[str, pl.Expr]]:
     rules = [(f"{rule}:{column.name}", good.fill_null(value=True)) for rule, good in _value_rules(column)]
     value = pl.col(column.name)
     if column.required:
-        rules.append((f"required:{column.name}", value.is_not_null()))
+        rules.append((f"required:{column.name}", _given(column, value)))
     if column.unique:
         rules.append((f"unique:{column.name}", value.is_first_distinct() | value.is_null()))
     return rules
+
+
+def _given(column: Column, value: pl.Expr) -> pl.Expr:
+    """A value is there; an empty text identifies nothing."""
+    there = value.is_not_null()
+    return (
+        there & (value != "").fill_null(value=True)
+        if column.primary_key and column.kind is Kind.STRING
+        else there
+    )
 
 
 def _value_rules(column: Column) -> list[tuple[str, pl.Expr]]:

@@ -13,6 +13,7 @@ import polars as pl
 
 from mlobs_pipelines.contracts.odcs import Contract
 from mlobs_pipelines.defs.checks import Finding
+from mlobs_pipelines.steps.ingest.evidence import RELEASED
 
 COUNTS = ("rows_in", "accepted", "repeated", "quarantined", "refused", "sampled_out")
 DAY = timedelta(days=1)
@@ -43,11 +44,15 @@ def judge_deliveries(
     mine = records.filter(pl.col("day") == text)
     if mine.is_empty():
         return _nothing(contract, day, as_of, records)
-    totals = {name: int(mine.get_column(name).sum()) for name in COUNTS}
+    released = pl.col("delivery").str.ends_with(RELEASED)
+    own = mine.filter(~released)
+    totals = {name: int(own.get_column(name).sum()) for name in COUNTS}
+    totals["released"] = int(mine.filter(released).get_column("rows_in").sum())
     broken = dict(rules.filter(pl.col("day") == text).select("rules", "len").iter_rows())
     repeats = dict(beaten.filter(pl.col("delivered_on") == text).select("reason", "len").iter_rows())
     metadata = _metadata(mine, totals, broken, repeats)
-    return _finding(contract, mine, totals, repeats, metadata)
+    missing = _absent(contract, day, as_of, records)
+    return _finding(contract, own, totals, repeats, metadata, missing)
 
 
 def judge_privacy(day: date, records: pl.DataFrame) -> Finding:
@@ -73,16 +78,32 @@ def judge_privacy(day: date, records: pl.DataFrame) -> Finding:
 def _nothing(contract: Contract, day: date, as_of: datetime, records: pl.DataFrame) -> Finding:
     if contract.frequency_days is None:
         return Finding(passed=True, description="No delivery; the contract promises none for any one day.")
-    since = (day - contract.frequency_days * DAY).isoformat()
-    known = pl.col("day").is_between(pl.lit(since), pl.lit(day.isoformat()), closed="right")
-    if records.filter(known).height:
-        return Finding(passed=True, description="No delivery; the last one is recent enough.")
-    due = datetime.combine(day + DAY, time(), UTC) + timedelta(hours=contract.latency_h or 0.0)
-    said = f"promised every {contract.frequency_days} d, due by {due:%Y-%m-%d %H:%M} UTC"
-    if as_of < due:
+    absent = _absent(contract, day, as_of, records)
+    if absent:
+        return Finding(passed=False, description=absent)
+    if as_of < _due(contract, day):
+        said = f"promised every {contract.frequency_days} d, due by {_due(contract, day):%Y-%m-%d %H:%M} UTC"
         return Finding(passed=True, undecided=True, description=f"No delivery yet: {said}.")
-    text = f"Missing: no delivery ({said}). A day without rows is an empty file. Ask {contract.owner}."
-    return Finding(passed=False, description=text)
+    return Finding(passed=True, description="No delivery; the last one is recent enough.")
+
+
+def _due(contract: Contract, day: date) -> datetime:
+    return datetime.combine(day + DAY, time(), UTC) + timedelta(hours=contract.latency_h or 0.0)
+
+
+def _absent(contract: Contract, day: date, as_of: datetime, records: pl.DataFrame) -> str:
+    """Say which tables of a contract were promised by now and not delivered."""
+    if contract.frequency_days is None or as_of < _due(contract, day):
+        return ""
+    since = (day - contract.frequency_days * DAY).isoformat()
+    recent = pl.col("day").is_between(pl.lit(since), pl.lit(day.isoformat()), closed="right")
+    delivered = set(records.filter(recent).get_column("table"))
+    absent = [name for name in contract.names if name not in delivered]
+    if not absent:
+        return ""
+    which = "" if len(contract.names) == 1 else f" of {', '.join(absent)}"
+    said = f"promised every {contract.frequency_days} d, due by {_due(contract, day):%Y-%m-%d %H:%M} UTC"
+    return f"Missing: no delivery{which} ({said}). A day without rows is an empty file. Ask {contract.owner}."
 
 
 def _metadata(
@@ -119,17 +140,20 @@ def _finding(
     totals: Mapping[str, int],
     repeats: Mapping[str, int],
     metadata: Mapping[str, dg.MetadataValue],
+    missing: str,
 ) -> Finding:
     refused = mine.filter(pl.col("state") == "refused")
-    told = [f"Refused: {name}: {why}." for name, why in refused.select("delivery", "reason").iter_rows()]
+    told = [missing] if missing else []
+    told += [f"Refused: {name}: {why}." for name, why in refused.select("delivery", "reason").iter_rows()]
     if totals["quarantined"]:
         said = "; ".join(dict.fromkeys(mine.filter(pl.col("state") == "partial").get_column("reason")))
         told.append(
             f"{totals['quarantined']} of {totals['rows_in']} rows broke the contract and are in quarantine "
             f"({said})."
+            + (f" {totals['released']} of them have been released." if totals["released"] else "")
         )
     told += [f"{count} rows {_REPEATS[reason]}." for reason, count in repeats.items() if reason in _REPEATS]
-    severe = bool(refused.height or repeats.get("conflict"))
+    severe = bool(missing or refused.height or repeats.get("conflict"))
     notes = _notes(contract, mine)
     if told:
         rest = f"{totals['accepted']} of {totals['rows_in']} rows flow on."

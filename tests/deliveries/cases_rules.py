@@ -150,7 +150,6 @@ CASES = [
         quarantined=2,
         toy=_options("amount", multipleOf=0.1),
         rules={"multiple_of:amount": 2},
-        unsettled="is_multiple divides by a scalar, which Polars does by multiplying with its inverse",
     ),
     Case(
         "numbers of 32 bits",

@@ -4,14 +4,16 @@ Nothing is dropped: a row that breaks a rule goes to quarantine with its reasons
 another said stands back beside its table, a delivery that cannot be used is refused with a reason.
 """
 
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import polars as pl
 
-from mlobs_pipelines.contracts.odcs import Contract, Dataset
+from mlobs_pipelines.contracts.odcs import Contract, Dataset, Table
 from mlobs_pipelines.sources.deliveries import Delivery, Place, Slot
 from mlobs_pipelines.sources.registry import SOURCES
 from mlobs_pipelines.steps.ingest.evidence import (
@@ -29,6 +31,7 @@ from mlobs_pipelines.steps.ingest.judging import judge
 from mlobs_pipelines.steps.ingest.publication import LARGE, Batch, publish
 from mlobs_pipelines.steps.ingest.spool import Room
 from mlobs_pipelines.steps.layouts import features_layout, labels_layout, predictions_layout
+from mlobs_pipelines.steps.privacy import hash_text
 from mlobs_pipelines.steps.walk import Evidence, Outcome, Outcomes, Walk, chunks
 from mlobs_pipelines.store.lake import PartitionVersion
 
@@ -94,7 +97,15 @@ def deliveries(walk: Walk, contract: Contract, day: date) -> Iterator[tuple[Slot
         # What looks like personal data is looked for in columns that nobody declared too.
         slot = Slot(table.name, day, tuple(known), every=True)
         for delivery in SOURCES[place.kind](place, slot):
-            yield slot, delivery
+            yield slot, replace(delivery, name=_unnamed(walk, table, delivery.name))
+
+
+def _unnamed(walk: Walk, table: Table, name: str) -> str:
+    """A delivery's name with the values of identifying columns in its folders hashed, as in customer=…/."""
+    for column in table.restricted:
+        for value in re.findall(rf"(?<![^/]){re.escape(column)}=([^/]*)", name):
+            name = name.replace(f"{column}={value}", f"{column}={hash_text(value, walk.keys.current)}")
+    return name
 
 
 def _publish(walk: Walk, contract: Contract, days: list[date], taken: list[Taken]) -> Outcomes:
