@@ -6,8 +6,10 @@ same sums by rows seen and by squared weights go along. Nothing in this module r
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Self, TypeVar
+
+import numpy as np
 
 from mlobs_pipelines.core.vocabulary import Amounts, Flags, Floats, Ints
 
@@ -49,10 +51,10 @@ class Additive:
         values: dict[str, Any] = {}
         for item in fields(self):
             value = getattr(self, item.name)
-            if isinstance(value, Additive):
-                values[item.name] = value.select(change)
+            if value is None or item.name in self.FIXED:
+                values[item.name] = value
             else:
-                values[item.name] = value if value is None or item.name in self.FIXED else change(value)
+                values[item.name] = value.select(change) if isinstance(value, Additive) else change(value)
         return type(self)(**values)
 
 
@@ -82,6 +84,8 @@ class FeatureSummary(Additive):
         True for a numeric feature: cells have an order, KS is defined.
     baseline_n, baseline_nulls, baseline_bins, baseline_cells
         The same of the baseline, without leading axes.
+    low, high : (C,)
+        Edges of the cells in the feature's unit, both the value itself for an atom; None for categories.
     """
 
     n: Amounts
@@ -95,6 +99,8 @@ class FeatureSummary(Additive):
     baseline_nulls: int
     baseline_bins: Ints
     baseline_cells: Ints
+    low: Floats | None = None
+    high: Floats | None = None
     FIXED: ClassVar[tuple[str, ...]] = (
         "atom",
         "ordered",
@@ -102,6 +108,8 @@ class FeatureSummary(Additive):
         "baseline_nulls",
         "baseline_bins",
         "baseline_cells",
+        "low",
+        "high",
     )
 
 
@@ -125,6 +133,8 @@ class ScoreSummary(Additive):
         Labelled rows and positives per equal-width reliability bin.
     bin_score, bin_score_sq, bin_score_positives : (..., K)
         Σ score, Σ score², and Σ score over the positives, per reliability bin.
+    low, high : (B,)
+        Edges of the score cells.
     """
 
     positives: Amounts
@@ -143,6 +153,106 @@ class ScoreSummary(Additive):
     bin_score: Floats
     bin_score_sq: Floats
     bin_score_positives: Floats
+    low: Floats
+    high: Floats
+    FIXED: ClassVar[tuple[str, ...]] = ("low", "high")
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftSummary(Additive):
+    """Scores with the labels known so far, next to those of the baseline.
+
+    Attributes
+    ----------
+    now
+        Of the windows.
+    before
+        Of the baseline: its leading axes broadcast against those of `now`.
+    """
+
+    now: ScoreSummary
+    before: ScoreSummary
+    FIXED: ClassVar[tuple[str, ...]] = ("before",)
+
+    @property
+    def scores(self) -> ScoreSummary:
+        """The windows' scores with what weights make of them."""
+        return self.now if self.twice is None else weighted(self.seen.now, self.now, self.twice.now)
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionSummary(Additive):
+    """Predicted classes of all scored rows, whether or not their label is known, next to the baseline's.
+
+    Attributes
+    ----------
+    classes : (..., K)
+        Rows per predicted class; for a binary model those under the threshold, then those that reach it.
+    unsure : (...,)
+        Rows in the one score cell that the threshold cuts, which are all counted on its nearer side.
+    baseline_classes : (..., K)
+        Rows of the baseline per predicted class.
+    """
+
+    classes: Amounts
+    unsure: Amounts
+    baseline_classes: Amounts
+    FIXED: ClassVar[tuple[str, ...]] = ("baseline_classes",)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSummary(Additive):
+    """What a model decided in every group of every declared segment.
+
+    Attributes
+    ----------
+    scored, selected : (..., V)
+        Scored rows, and those whose score reaches the threshold, labelled or not.
+    positives, hits : (..., V)
+        Rows whose label is 1, and those of them that were selected.
+    negatives, false_alarms : (..., V)
+        Rows whose label is 0, and those of them that were selected.
+    segment : (V,)
+        Index of the segment that each group is a value of.
+    names
+        The segments.
+    """
+
+    scored: Amounts
+    selected: Amounts
+    positives: Amounts
+    hits: Amounts
+    negatives: Amounts
+    false_alarms: Amounts
+    segment: Ints
+    names: tuple[str, ...]
+    FIXED: ClassVar[tuple[str, ...]] = ("segment", "names")
+
+
+@dataclass(frozen=True, slots=True)
+class PanelSummary(Additive):
+    """The drift bins of all features of a window side by side.
+
+    Attributes
+    ----------
+    bins : (..., F, B)
+        Counts over each feature's drift bins, filled up with zeros to the most bins a feature has.
+    baseline_bins : (..., F, B)
+        The same of the baseline; leading axes broadcast against those of `bins`.
+    width : (F,)
+        How many bins each feature has.
+    importance : (F,)
+        Importance of each feature in the baseline; NaN where unknown.
+    names
+        The features.
+    """
+
+    bins: Amounts
+    baseline_bins: Amounts
+    width: Ints
+    importance: Floats
+    names: tuple[str, ...]
+    FIXED: ClassVar[tuple[str, ...]] = ("baseline_bins", "width", "importance", "names")
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +305,8 @@ class OperationSummary(Additive):
         Counts over latency cells, ascending.
     low_ms, high_ms : (C,)
         Edges of the cells in milliseconds.
+    hours : (...,)
+        Hours of the windows' days that had requests.
     """
 
     requests: Amounts
@@ -202,7 +314,8 @@ class OperationSummary(Additive):
     latency: Amounts
     low_ms: Floats
     high_ms: Floats
-    FIXED: ClassVar[tuple[str, ...]] = ("low_ms", "high_ms")
+    hours: Floats = field(default_factory=lambda: np.array(24.0))
+    FIXED: ClassVar[tuple[str, ...]] = ("low_ms", "high_ms", "hours")
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,4 +344,14 @@ class SkewSummary(Additive):
     FIXED: ClassVar[tuple[str, ...]] = ("numeric",)
 
 
-Summary = FeatureSummary | ScoreSummary | LabelSummary | OperationSummary | SkewSummary
+Summary = (
+    FeatureSummary
+    | PanelSummary
+    | ScoreSummary
+    | ShiftSummary
+    | DecisionSummary
+    | GroupSummary
+    | LabelSummary
+    | OperationSummary
+    | SkewSummary
+)

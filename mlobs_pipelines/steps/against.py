@@ -3,18 +3,31 @@
 The cells of both are brought into one order here; what drift is, is `core.metrics.drift`.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
-from mlobs_pipelines.core.buckets import Grid, bucket_of, cell_order
-from mlobs_pipelines.core.summaries import FeatureSummary, weighted
-from mlobs_pipelines.core.vocabulary import Amounts, Flags, Ints
+from mlobs_pipelines.core.buckets import ATOM_BASE, Grid, bucket_edges, bucket_of, cell_order
+from mlobs_pipelines.core.summaries import (
+    DecisionSummary,
+    FeatureSummary,
+    PanelSummary,
+    ScoreSummary,
+    ShiftSummary,
+    weighted,
+)
+from mlobs_pipelines.core.vocabulary import Amounts, Flags, Floats, Ints
 from mlobs_pipelines.steps.bins import SCORE, FeatureBaseline
-from mlobs_pipelines.steps.windows import Counts, Located
-
-SCORE_PARTS = ("positive", "negative", "unlabelled")
+from mlobs_pipelines.steps.windows import (
+    SCORE_PARTS,
+    Counts,
+    Located,
+    decisions,
+    score_edges,
+    score_summary,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +40,8 @@ class _Cells:
     bins: Ints
     width: int
     ordered: bool
+    low: Floats | None = None
+    high: Floats | None = None
 
 
 def feature_summaries(
@@ -57,7 +72,7 @@ def score_drift_summaries(
 
 
 def _score_drift(counts: Counts, baseline: Counts, binned: FeatureBaseline) -> Iterator[FeatureSummary]:
-    parts = [[counts.flat(SCORE, part) for part in SCORE_PARTS], [baseline.flat(SCORE, "cells")]]
+    parts = [[owner.flat(SCORE, part) for part in _score_parts(owner)] for owner in (counts, baseline)]
     codes = np.unique(np.concatenate([flat.codes for some in parts for flat, _, _ in some]))
     windows, base = (
         sum(
@@ -67,10 +82,58 @@ def _score_drift(counts: Counts, baseline: Counts, binned: FeatureBaseline) -> I
         for owner, some in zip((counts, baseline), parts, strict=True)
     )
     atom, bins = np.zeros(codes.size, dtype=bool), np.searchsorted(binned.edges, codes, side="right")
-    cells = _Cells(windows, base, atom, bins, binned.edges.size + 1, ordered=True)  # type: ignore[arg-type] # sums of arrays
+    cells = _Cells(windows, base, atom, bins, binned.edges.size + 1, True, **score_edges(codes))  # type: ignore[arg-type] # noqa: FBT003 - sums of arrays; ordered
     return _by_group(
         counts, baseline, cells, *(_all_present(array) for array in (cells.windows, cells.baseline))
     )
+
+
+def _score_parts(owner: Counts) -> tuple[str, ...]:
+    """Parts that hold every scored row once: a training set keeps them by themselves, days by label."""
+    return ("cells",) if (SCORE, "cells") in owner.parts else SCORE_PARTS
+
+
+def _placed(counts: Counts, baseline: Counts, array: np.ndarray) -> np.ndarray:
+    """A baseline's entries in the order of the windows' groups; nothing for a group it never saw."""
+    position = {group: index for index, group in enumerate(baseline.groups)}
+    at = [position.get(group, -1) for group in counts.groups]
+    return np.concatenate([array, np.zeros_like(array[:1])])[at]
+
+
+def decision_summary(counts: Counts, baseline: Counts, threshold: float) -> DecisionSummary:
+    """Predicted classes of every window, beside those of the baseline of each group."""
+    classes, unsure = decisions(counts, SCORE_PARTS, threshold)
+    before, _ = decisions(baseline, _score_parts(baseline), threshold)
+    return DecisionSummary(classes, unsure, _placed(counts, baseline, before))
+
+
+def shift_summary(scores: ScoreSummary, counts: Counts, baseline: Counts) -> ShiftSummary:
+    """Scores by label beside those of the baseline, whose labels have to be known."""
+    before = score_summary(baseline).select(partial(_placed, counts, baseline))
+    layers = [scores] if scores.twice is None else [scores.seen, scores, scores.squared]
+    return weighted(*(ShiftSummary(replace(layer, once=None, twice=None), before) for layer in layers))
+
+
+def panel_summary(
+    features: Mapping[str, Sequence[FeatureSummary]], importance: Mapping[str, float]
+) -> PanelSummary:
+    """The drift bins of all features side by side, from each one's summaries by group."""
+    names = tuple(features)
+    width = np.array([found[0].bins.shape[-1] for found in features.values()])
+    first = features[names[0]][0].baseline_bins
+    before = np.zeros((len(features[names[0]]), *(first.shape[:-1] or (1,)), len(names), width.max()))
+    for index, found in enumerate(features.values()):
+        for group, summary in enumerate(found):
+            before[group, :, index, : width[index]] = summary.baseline_bins
+    parts = ("seen", "", "squared") if features[names[0]][0].twice is not None else ("",)
+    known = np.array([importance[name] for name in names])
+
+    def layer(part: str) -> PanelSummary:
+        bins = [[(getattr(s, part) if part else s).bins for s in found] for found in features.values()]
+        wide = [np.pad(np.stack(one), [(0, 0), (0, 0), (0, width.max() - one[0].shape[-1])]) for one in bins]
+        return PanelSummary(np.stack(wide, axis=-2), before, width, known, names)
+
+    return weighted(*(layer(part) for part in parts))
 
 
 def _all_present(cells: Amounts) -> Amounts:
@@ -88,7 +151,7 @@ def _by_group(
         # A group that the training set never saw has an empty baseline: drift cannot be decided.
         at = position.get(group)
         base, base_cells, base_seen = (
-            (array[at, 0] if at is not None else np.zeros_like(array[0, 0]))
+            (_before(array, at) if at is not None else np.zeros_like(_before(array, 0)))
             for array in (base_bins, cells.baseline, seen_before)
         )
         yield FeatureSummary(
@@ -99,11 +162,18 @@ def _by_group(
             cells=cells.windows[index],
             atom=cells.atom,
             ordered=cells.ordered,
-            baseline_n=int(base_seen.sum()),
-            baseline_nulls=int(base_seen[1]),
+            baseline_n=base_seen.sum(axis=-1),
+            baseline_nulls=base_seen[..., 1],
             baseline_bins=base,
             baseline_cells=base_cells,
+            low=cells.low,
+            high=cells.high,
         )
+
+
+def _before(array: Amounts, group: int) -> Amounts:
+    """A group's baseline: one for all windows, or one for each."""
+    return array[group, 0] if array.shape[1] == 1 else array[group]
 
 
 def _add_bins(array: Amounts, cells: _Cells) -> Amounts:
@@ -125,8 +195,12 @@ def _numeric(counts: Counts, baseline: Counts, name: str, binned: FeatureBaselin
     position[order] = np.arange(codes.size)
     located = [position[np.searchsorted(codes, flat.codes)] for flat, _, _ in parts]
     windows, base = _dense((counts, baseline), parts, located, codes.size)
-    bins = np.searchsorted(binned.edges, bucket_of(codes[order], grid), side="right")
-    return _Cells(windows, base, atom, bins, binned.edges.size + 1, ordered=True)
+    buckets = bucket_of(codes[order], grid)
+    bins = np.searchsorted(binned.edges, buckets, side="right")
+    low, high = bucket_edges(buckets, grid.location, grid.scale)
+    own = grid.atoms[np.where(atom, codes[order] - ATOM_BASE, 0)] if grid.atoms.size else low
+    low, high = (np.where(atom, own, edge) for edge in (low, high))
+    return _Cells(windows, base, atom, bins, binned.edges.size + 1, True, low, high)  # noqa: FBT003 - ordered
 
 
 def _named(counts: Counts, baseline: Counts, name: str, binned: FeatureBaseline) -> _Cells:

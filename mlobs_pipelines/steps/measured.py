@@ -4,7 +4,7 @@ What becomes of the estimates is `scoring`; the summaries are built in `windows`
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from typing import TypeVar
 
@@ -16,16 +16,26 @@ from mlobs_pipelines.core.summaries import (
     Additive,
     FeatureSummary,
     LabelSummary,
-    OperationSummary,
     ScoreSummary,
-    SkewSummary,
     Summary,
     weighted,
 )
 from mlobs_pipelines.core.vocabulary import Estimate
-from mlobs_pipelines.steps.against import feature_summaries, score_drift_summaries
+from mlobs_pipelines.steps.against import (
+    decision_summary,
+    feature_summaries,
+    panel_summary,
+    score_drift_summaries,
+    shift_summary,
+)
 from mlobs_pipelines.steps.bins import SCORE, Baseline
-from mlobs_pipelines.steps.windows import Counts, operation_summary, score_summary, skew_summary
+from mlobs_pipelines.steps.windows import (
+    Counts,
+    group_summary,
+    operation_summary,
+    score_summary,
+    skew_summary,
+)
 
 ROW_COUNT = "row_count"  # of scored predictions, said once and not per feature
 Measured = tuple[Metric, str, Estimate]
@@ -49,21 +59,31 @@ def measured(
     metric, feature, estimate
         The feature is "" where the metric is about none; estimates have the shape (groups, windows).
     """
+    threshold, panel = spec.monitor.versions[version].threshold, {}
     for feature in spec.monitor.features:
         binned, numeric = baseline.features[feature.name], feature.kind == "numeric"
         summaries = list(feature_summaries(counts, base, feature.name, binned))
+        panel[feature.name] = summaries
         found = list(_grouped(spec, feature.name, summaries, numeric=numeric))
         if feature.view is not None:
             skew = partial(skew_summary, name=feature.name, numeric=binned.grid is not None)
-            found += _run(SkewSummary, feature.name, layered(counts, skew))
+            found += _run(spec, feature.name, layered(counts, skew))
         yield from (item for item in found if item[0].name != ROW_COUNT and item[0].suits(numeric=numeric))
     drift = list(score_drift_summaries(counts, base, baseline.features[SCORE]))
     for metric, _, estimate in _grouped(spec, SCORE, drift, numeric=True):
         if metric.family == "drift" or metric.name == ROW_COUNT:
             yield metric, "" if metric.name == ROW_COUNT else SCORE, estimate
-    yield from _run(ScoreSummary, "", layered(counts, score_summary))
-    yield from _run(LabelSummary, "", labels)
-    yield from _run(OperationSummary, "", layered(counts, operation_summary))
+    scores = layered(counts, score_summary)
+    whole: list[Summary] = [scores, labels, layered(counts, operation_summary)]
+    whole.append(panel_summary(panel, {name: one.importance for name, one in baseline.features.items()}))
+    whole.append(layered(counts, partial(decision_summary, baseline=base, threshold=threshold)))
+    if (SCORE, "positive") in base.parts:
+        whole.append(shift_summary(scores, counts, base))
+    for summary in whole:
+        yield from _run(spec, "", summary)
+    if any(segment for segment, _ in counts.groups):
+        groups = layered(counts, partial(group_summary, threshold=threshold))
+        yield from _of_all_rows(_run(spec, "", groups), len(counts.groups))
 
 
 def layered(counts: Counts, build: Callable[[Counts], Layer]) -> Layer:
@@ -76,14 +96,34 @@ def named(spec: ModelSpec, metric: Metric) -> bool:
     return any(objective.metric == metric.name for objective in spec.monitor.objectives)
 
 
-def _run(kind: type[Summary], feature: str, summary: Summary) -> Iterator[Measured]:
-    for metric in _metrics_of(kind):
-        estimate = metric.function(summary)
+def _of_all_rows(found: Iterable[Measured], groups: int) -> Iterator[Measured]:
+    """Estimates that compare groups belong to the windows of all rows: there is no number for a group."""
+    for metric, name, estimate in found:
+        whole = np.arange(groups)[:, np.newaxis] == 0
+        yield metric, name, replace(estimate, value=np.where(whole, estimate.value, np.nan))
+
+
+def _run(spec: ModelSpec, feature: str, summary: Summary) -> Iterator[Measured]:
+    for metric in _metrics_of(type(summary)):
+        estimate = _estimate(spec, metric, summary)
         if metric.labels is None:
             yield metric, feature, estimate
             continue
         for index, name in enumerate(metric.labels(summary)):
             yield metric, name, _slice(estimate, index)
+
+
+def _estimate(spec: ModelSpec, metric: Metric, summary: Summary) -> Estimate:
+    """One metric of all groups; a detail that nothing judges is computed for the first, all rows, alone."""
+    if not (metric.detail and isinstance(summary, ScoreSummary)) or named(spec, metric):
+        return metric.function(summary)
+    groups = summary.unlabelled.shape[0]
+    return _stacked([_pick(metric.function(summary.select(lambda array: array[:1])), 0)], groups)
+
+
+def _pick(estimate: Estimate, index: int) -> Estimate:
+    arrays = {f.name: getattr(estimate, f.name)[index] for f in fields(Estimate) if f.name != "need"}
+    return Estimate(**arrays, need=estimate.need)
 
 
 def _grouped(

@@ -14,9 +14,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlobs_pipelines.core.buckets import bucket_edges
+from mlobs_pipelines.core.buckets import LOGIT_LIMIT, SCORE_CELLS, bucket_edges
 from mlobs_pipelines.core.metrics.label_lag import CURVE_LAGS_H
-from mlobs_pipelines.core.summaries import LabelSummary, OperationSummary, ScoreSummary, SkewSummary
+from mlobs_pipelines.core.summaries import (
+    GroupSummary,
+    LabelSummary,
+    OperationSummary,
+    ScoreSummary,
+    SkewSummary,
+)
 from mlobs_pipelines.core.vocabulary import Amounts, Floats, Ints
 from mlobs_pipelines.core.windows import Span
 from mlobs_pipelines.engine.cells import (
@@ -32,6 +38,7 @@ from mlobs_pipelines.steps.bins import SCORE
 
 Group = tuple[str, str]
 Located = tuple[Flat, Ints, Ints]  # cells, and the group and the day of each
+SCORE_PARTS = ("positive", "negative", "unlabelled")
 LAG_HORIZONS = 4  # lags are told apart up to so many label horizons
 
 
@@ -51,6 +58,8 @@ class Counts:
         The windows, in the order of the second axis of every result.
     power
         Power of a row's weight that its counts and sums are taken with: 0 for rows seen.
+    shrink : (G, W)
+        Factor of every count and sum, for weights that shall add up to what the rows are worth; None for 1.
     """
 
     parts: Mapping[tuple[str, str], pa.Table]
@@ -58,6 +67,7 @@ class Counts:
     days: Sequence[date]
     spans: Sequence[Span]
     power: int = 0
+    shrink: Floats | None = None
 
     def layers(self) -> "Sequence[Counts]":
         """The statistics by rows seen and, where any row has a weight, weighted and by squared weight."""
@@ -107,6 +117,10 @@ class Counts:
         -------
         (G, W, width) of the dtype of `values`
         """
+        if self.shrink is not None:
+            whole = replace(self, shrink=None).windows(group, day, code, width, values)
+            shrunk: np.ndarray = whole * self.shrink[..., np.newaxis]
+            return shrunk
         daily = np.zeros((len(self.groups), len(self.days), width), dtype=values.dtype)
         np.add.at(daily, (group, day, code), values)
         first = np.array([(span.start - self.days[0]).days for span in self.spans])
@@ -163,7 +177,49 @@ def score_summary(counts: Counts) -> ScoreSummary:
         bin_score=sums[0][0] + sums[1][0],
         bin_score_sq=sums[0][1] + sums[1][1],
         bin_score_positives=sums[0][0],
+        **score_edges(codes),
     )
+
+
+def score_edges(codes: Ints) -> dict[str, Floats]:
+    """Edges of score cells; the outermost reach to 0 and 1."""
+    ends = [(codes + step) / SCORE_CELLS * 2 * LOGIT_LIMIT - LOGIT_LIMIT for step in (0, 1)]
+    low, high = (1 / (1 + np.exp(-end)) for end in ends)
+    return {"low": np.where(codes == 0, 0.0, low), "high": np.where(codes == SCORE_CELLS - 1, 1.0, high)}
+
+
+def decisions(counts: Counts, parts: Sequence[str], threshold: float) -> tuple[Amounts, Amounts]:
+    """Scored rows under and from the threshold on, and those in the one cell that the threshold cuts.
+
+    Returns
+    -------
+    (G, W, 2), (G, W)
+        The rows of the cut cell are all counted on the side that has more of it.
+    """
+    logit = math.log(threshold) - math.log1p(-threshold) if 0 < threshold < 1 else (threshold - 0.5) * np.inf
+    position = (min(max(logit, -LOGIT_LIMIT), LOGIT_LIMIT) + LOGIT_LIMIT) / (2 * LOGIT_LIMIT) * SCORE_CELLS
+    cut, inside = divmod(position, 1)
+    found = []
+    for part in parts:
+        flat, group, day = counts.flat(SCORE, part)
+        side = np.where(flat.codes < cut, 0, np.where((flat.codes > cut) | (inside == 0), 1, 2))
+        found.append(counts.windows(group, day, side, 3, flat.counts))
+    rows = np.sum(found, axis=0)
+    classes = rows[..., :2].copy()
+    classes[..., int(inside < 0.5)] += rows[..., 2]
+    return classes, rows[..., 2]
+
+
+def group_summary(counts: Counts, threshold: float) -> GroupSummary:
+    """Decisions in every group of every segment, in the windows of all rows."""
+    names = tuple(dict.fromkeys(segment for segment, _ in counts.groups if segment))
+    mine = [position for position, (segment, _) in enumerate(counts.groups) if segment]
+    classes, _ = decisions(counts, SCORE_PARTS, threshold)
+    confusion = counts.counts(SCORE, "confusion", len(CONFUSION_CODES))
+    tp, fp, tn, fn = (confusion[..., CONFUSION_CODES[name]] for name in ("tp", "fp", "tn", "fn"))
+    found = classes.sum(axis=-1), classes[..., 1], tp + fn, tp, tn + fp, fp
+    segment = np.array([names.index(counts.groups[position][0]) for position in mine], dtype=np.int64)
+    return GroupSummary(*(array[mine].T for array in found), segment, names)  # type: ignore[arg-type] # six arrays
 
 
 def label_summary(counts: Counts, unit_h: float, horizons_h: Floats) -> LabelSummary:
@@ -195,7 +251,14 @@ def operation_summary(counts: Counts) -> OperationSummary:
     codes = np.unique(flat.codes).astype(np.int32)
     low, high = bucket_edges(codes)
     latency = counts.windows(group, day, np.searchsorted(codes, flat.codes), codes.size, flat.counts)
-    return OperationSummary(status.sum(axis=-1), status[..., 1], latency, low, high)
+    return OperationSummary(status.sum(axis=-1), status[..., 1], latency, low, high, _hours(counts))
+
+
+def _hours(counts: Counts) -> Floats:
+    """Hours of each window's days on which there was any request."""
+    _, _, day = counts.flat("requests", "status")
+    present = {counts.days[index] for index in np.unique(day).tolist()}
+    return np.array([24.0 * span.present(present) for span in counts.spans])
 
 
 def skew_summary(counts: Counts, name: str, *, numeric: bool) -> SkewSummary:

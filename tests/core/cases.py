@@ -6,10 +6,15 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from mlobs_pipelines.core.summaries import (
+    Additive,
+    DecisionSummary,
     FeatureSummary,
+    GroupSummary,
     LabelSummary,
     OperationSummary,
+    PanelSummary,
     ScoreSummary,
+    ShiftSummary,
     SkewSummary,
     weighted,
 )
@@ -18,6 +23,8 @@ RELIABILITY_BINS = 15
 SCORE_CELLS = 64
 FEATURE_EDGES = np.linspace(-4, 4, 33)
 ZERO = int(np.searchsorted(FEATURE_EDGES, 0.0)) + 1
+_ENDS = np.array([-np.inf, *FEATURE_EDGES, np.inf])
+FEATURE_ENDS = np.insert(_ENDS[:-1], ZERO, 0.0), np.insert(_ENDS[1:], ZERO, 0.0)
 LATENCY_EDGES = np.geomspace(1, 10_000, 81)
 LAG_CELLS = 24 * 15
 HORIZONS_H = np.array([24.0, 72.0, 168.0])
@@ -44,7 +51,7 @@ def stack(summaries):
         values = [getattr(summary, name) for summary in summaries]
         if name in first.FIXED or values[0] is None:
             return values[0]
-        return stack(values) if name in ("once", "twice") else np.stack([np.asarray(v) for v in values])
+        return stack(values) if isinstance(values[0], Additive) else np.stack([np.asarray(v) for v in values])
 
     return type(first)(**{item.name: beside(item.name) for item in fields(first)})
 
@@ -91,7 +98,7 @@ def summarise_feature(rows):
     n = rows["value"].size
     return FeatureSummary(
         np.int64(n), np.int64(nulls), np.int64(nonfinite), bins, cells, atom, True,  # noqa: FBT003 - ordered
-        BASELINE.size, base_nulls, base_bins, base_cells,
+        BASELINE.size, base_nulls, base_bins, base_cells, *FEATURE_ENDS,
     )  # fmt: skip
 
 
@@ -113,9 +120,10 @@ def score_summary(score, label, *, unlabelled=0, bins=RELIABILITY_BINS, cells=SC
     """Summary of labelled scores; `cells=None` gives every distinct score its own cell."""
     score, label = np.asarray(score, float), np.asarray(label, float)
     if cells is None:
-        distinct, cell = np.unique(score, return_inverse=True)
-        cells = distinct.size
+        low, cell = np.unique(score, return_inverse=True)
+        cells, high = low.size, low
     else:
+        low, high = np.arange(cells) / cells, np.arange(1, cells + 1) / cells
         cell = np.minimum((score * cells).astype(int), cells - 1)
     k = np.minimum((score * bins).astype(int), bins - 1)
     hit, said = label == 1, score >= 0.5
@@ -130,6 +138,7 @@ def score_summary(score, label, *, unlabelled=0, bins=RELIABILITY_BINS, cells=SC
     return ScoreSummary(
         count(cell[hit], cells), count(cell[~hit], cells), np.int64(unlabelled), *confusion, *sums,
         count(k, bins), count(k[hit], bins), per_bin(score), per_bin(score**2), per_bin(score * label),
+        low, high,
     )  # fmt: skip
 
 
@@ -188,7 +197,60 @@ def summarise_skew(rows):
     return SkewSummary(*map(np.int64, counts), delta.sum(), (np.abs(a[both]) + np.abs(b[both])).sum())
 
 
+BEFORE = draw_score(np.random.default_rng(8), 4_000)
+
+
+def summarise_shift(rows):
+    """Scores and labels beside fixed ones."""
+    return ShiftSummary(summarise_score(rows), summarise_score(BEFORE))
+
+
+def summarise_decision(rows):
+    """Scores from a half on, beside those of fixed rows; a cell from 0.49 on is cut by the threshold."""
+    score = rows["score"]
+    classes, before = (count(values >= 0.5, 2) for values in (score, BEFORE["score"]))
+    return DecisionSummary(classes, np.int64(((score >= 0.49) & (score < 0.5)).sum()), before)
+
+
+def draw_group(rng, n):
+    """Scored rows of two segments, of two and of three groups, that are not treated alike."""
+    rows = draw_score(rng, n)
+    rows["one"], rows["other"] = rng.random(n) < 0.4, rng.integers(0, 3, n)
+    rows["score"] = np.clip(rows["score"] + 0.1 * rows["one"], 0, 1)
+    return rows
+
+
+def summarise_group(rows):
+    """Decisions and outcomes per group."""
+    said, label = rows["score"] >= 0.5, rows["label"]
+    mine = [rows["one"] == 0, rows["one"] == 1, *(rows["other"] == value for value in range(3))]
+    flags = [np.ones_like(said), said, label == 1, said & (label == 1), label == 0, said & (label == 0)]
+    counts = [np.array([(flag & group).sum() for group in mine], np.int64) for flag in flags]
+    return GroupSummary(*counts, np.array([0, 0, 1, 1, 1]), ("one", "other"))
+
+
+PANEL_WIDTH = np.array([5, 3, 4])
+PANEL_BEFORE = np.array([[900, 800, 1100, 700, 500], [2500, 1400, 100, 0, 0], [1000, 1000, 1000, 1000, 0]])
+
+
+def draw_panel(rng, n):
+    """Bins of three features, the first of which moves."""
+    shares = PANEL_BEFORE / PANEL_BEFORE.sum(axis=1, keepdims=True)
+    shares[0] = rng.dirichlet(20 * shares[0])
+    return {f"x{i}": rng.choice(5, n, p=share) for i, share in enumerate(shares)}
+
+
+def summarise_panel(rows):
+    """Three features side by side."""
+    bins = np.stack([count(rows[f"x{i}"], 5) for i in range(3)])
+    return PanelSummary(bins, PANEL_BEFORE, PANEL_WIDTH, np.array([0.5, np.nan, 0.1]), ("x0", "x1", "x2"))
+
+
 CASES = {
+    PanelSummary: Case(draw_panel, summarise_panel),
+    ShiftSummary: Case(draw_score, summarise_shift),
+    DecisionSummary: Case(draw_score, summarise_decision),
+    GroupSummary: Case(draw_group, summarise_group),
     FeatureSummary: Case(draw_feature, summarise_feature),
     ScoreSummary: Case(draw_score, summarise_score),
     LabelSummary: Case(draw_label, summarise_label),

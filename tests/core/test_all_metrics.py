@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from mlobs_pipelines.core.metrics import METRICS
 from tests.core.cases import CASES, HORIZONS_H, LATENCY_EDGES, stack
 
-SHARE, POSITIVE, SIGNED = (0.0, 1.0), (0.0, np.inf), (-1.0, 1.0)
+SHARE, POSITIVE, SIGNED, ANY = (0.0, 1.0), (0.0, np.inf), (-1.0, 1.0), (-np.inf, np.inf)
 LATENCY, LAG = (LATENCY_EDGES[0], LATENCY_EDGES[-1]), (0.0, 24.0 * 15)
 LIMITS = {
     "row_count": POSITIVE, "null_share": SHARE, "psi": POSITIVE, "ks": SHARE,
@@ -19,6 +19,15 @@ LIMITS = {
     "label_coverage": SHARE, "label_backlog": POSITIVE, "overdue_share": SHARE, "label_lag_cdf": SHARE,
     "label_lag_p50": LAG, "label_lag_p90": LAG, "label_lag_p95": LAG, "label_lag_p99": LAG,
     "request_count": POSITIVE, "error_share": SHARE,
+    "throughput": POSITIVE, "specificity": SHARE, "average_precision": SHARE, "ace": SHARE,
+    "calibration_slope": ANY, "calibration_intercept": ANY, "selection_rate": SHARE,
+    "prediction_psi": POSITIVE, "label_psi": POSITIVE, "base_rate_change": SIGNED, "ece_change": SIGNED,
+    "demographic_parity_difference": SHARE, "equalised_odds_difference": SHARE,
+    "drift_q": SHARE, "drifted_share": SHARE, "drifted_importance": SHARE,
+    "js_distance": SHARE, "hellinger": SHARE, "linf": SHARE, "wasserstein": POSITIVE,
+    "chi_square_p": SHARE, "cramers_v": SHARE, "unseen_share": SHARE, "out_of_range_share": SHARE,
+    "cardinality": POSITIVE, "value_mean": ANY, "value_std": POSITIVE,
+    **{f"value_p{level:02d}": ANY for level in (1, 5, 25, 50, 75, 95, 99)},
     "latency_p50": LATENCY, "latency_p95": LATENCY, "latency_p99": LATENCY,
 }  # fmt: skip
 FIELDS = ("value", "n", "lower", "upper", "bound", "noise", "sufficient")

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlobs_pipelines.core.metrics.drift import ks
-from mlobs_pipelines.core.metrics.operations import cell_quantile
 from mlobs_pipelines.core.metrics.quality import delong
+from mlobs_pipelines.core.metrics.quantiles import cell_quantile
 
 cells = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), min_size=1, max_size=40)
 gaps = st.lists(st.integers(0, 3), min_size=40, max_size=40)

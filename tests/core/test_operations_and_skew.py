@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from mlobs_pipelines.core.metrics import METRICS
-from mlobs_pipelines.core.metrics.operations import cell_quantile
+from mlobs_pipelines.core.metrics.quantiles import cell_quantile
 from mlobs_pipelines.core.summaries import FeatureSummary, OperationSummary, SkewSummary
 from tests.core.cases import CASES
 

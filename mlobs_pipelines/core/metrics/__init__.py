@@ -4,17 +4,39 @@ A metric takes one summary (`mlobs_pipelines.core.summaries`), computes, and ret
 not know windows, thresholds or tables. Importing this package registers every metric.
 """
 
-from mlobs_pipelines.core.metrics import calibration, drift, label_lag, operations, quality, skew, volume
+from mlobs_pipelines.core.metrics import (
+    attribution,
+    calibration,
+    distances,
+    drift,
+    fairness,
+    label_lag,
+    operations,
+    panel,
+    profile,
+    quality,
+    recalibration,
+    shift,
+    skew,
+    volume,
+)
 from mlobs_pipelines.core.metrics.registry import METRICS, Metric
 
 __all__ = [
     "METRICS",
     "Metric",
+    "attribution",
     "calibration",
+    "distances",
     "drift",
+    "fairness",
     "label_lag",
     "operations",
+    "panel",
+    "profile",
     "quality",
+    "recalibration",
+    "shift",
     "skew",
     "volume",
 ]

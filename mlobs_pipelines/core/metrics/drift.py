@@ -3,13 +3,15 @@
 Bins and cells are pinned to the baseline before they come here; nothing is fitted to a window.
 """
 
+from collections.abc import Callable
 from math import log, sqrt
+from typing import Any
 
 import numpy as np
 
 from mlobs_pipelines.core.metrics.estimates import effective, layers, ratio
 from mlobs_pipelines.core.metrics.registry import metric
-from mlobs_pipelines.core.summaries import FeatureSummary
+from mlobs_pipelines.core.summaries import Additive, FeatureSummary
 from mlobs_pipelines.core.vocabulary import Amounts, Estimate, Flags, Floats, Ints
 
 JEFFREYS = 0.5
@@ -38,11 +40,11 @@ def psi(window_bins: Amounts, baseline_bins: Ints) -> Floats:
     >>> round(float(psi(np.array([850, 100, 50]), np.array([900, 100, 0]))), 4)
     0.2333
     """
-    actual, expected = _shares(window_bins), _shares(baseline_bins)
+    actual, expected = smoothed_shares(window_bins), smoothed_shares(baseline_bins)
     return np.asarray(np.sum((actual - expected) * np.log(actual / expected), axis=-1))
 
 
-def _shares(bins: Amounts) -> Floats:
+def smoothed_shares(bins: Amounts) -> Floats:
     """Smoothed shares of the last axis; NaN where it has no rows."""
     n = bins.sum(axis=-1, keepdims=True)
     smoothed: Floats = (bins + JEFFREYS) / np.where(n > 0, n + JEFFREYS * bins.shape[-1], np.nan)
@@ -77,13 +79,47 @@ def weighted_psi_noise(bins: Amounts, squared: Amounts, baseline_bins: Ints) -> 
     """
     from scipy.special import chdtri  # noqa: PLC0415 - costs more to import than the rest of core
 
+    scale, freedom = _weighted_null(bins, squared, baseline_bins)
+    return np.asarray(scale * chdtri(freedom, 0.01))
+
+
+def psi_p(bins: Amounts, squared: Amounts, baseline_bins: Ints) -> Floats:
+    """Probability that a stable window shows at least this PSI, by the χ² that its noise point rests on.
+
+    Parameters
+    ----------
+    bins, squared : (..., B)
+        Σw and Σw² of the window; one and the same array where rows have no weights.
+    baseline_bins : (..., B)
+        Counts of the baseline.
+
+    Returns
+    -------
+    (...,) float64
+        1 for a feature of a single bin, NaN where either side has no rows.
+    """
+    from scipy.special import chdtrc  # noqa: PLC0415 - costs more to import than the rest of core
+
+    value = psi(bins, baseline_bins)
+    if bins.shape[-1] < 2:
+        return value + 1
+    n, m = bins.sum(axis=-1), baseline_bins.sum(axis=-1)
+    scale, freedom = ratio(1, n) + ratio(1, m), np.full(value.shape, bins.shape[-1] - 1.0)
+    if squared is not bins:
+        uneven, even = _weighted_null(bins, squared, baseline_bins), n == squared.sum(axis=-1)
+        scale, freedom = np.where(even, scale, uneven[0]), np.where(even, freedom, uneven[1])
+    return np.asarray(chdtrc(freedom, ratio(value, scale)))
+
+
+def _weighted_null(bins: Amounts, squared: Amounts, baseline_bins: Ints) -> tuple[Floats, Floats]:
+    """The multiple of χ², and its degrees of freedom, that PSI of stable weighted rows is told by."""
     total, twice = (array.sum(axis=-1, keepdims=True) for array in (bins, squared))
     mean_weight = np.where(bins > 0, ratio(squared, bins), ratio(twice, total))
-    r = ratio(mean_weight, total) + ratio(1, baseline_bins.sum())
-    expected = _shares(baseline_bins)
+    r = ratio(mean_weight, total) + ratio(1, baseline_bins.sum(axis=-1, keepdims=True))
+    expected = smoothed_shares(baseline_bins)
     mean, mean_square = (expected * r).sum(axis=-1), (expected * r * r).sum(axis=-1)
     first, second = r.sum(axis=-1) - mean, (r * r).sum(axis=-1) - 2 * mean_square + mean * mean
-    return np.asarray(ratio(second, first) * chdtri(ratio(first * first, second), 0.01))
+    return ratio(second, first), ratio(first * first, second)
 
 
 def ks(window_cells: Amounts, baseline_cells: Ints, atom: Flags) -> tuple[Floats, Floats]:
@@ -137,13 +173,27 @@ def _range(cells: Amounts, atom: Flags) -> tuple[Floats, Floats]:
 @metric("psi", FeatureSummary, family="drift", direction=-1)
 def population_stability(summary: FeatureSummary) -> Estimate:
     """PSI over the baseline-pinned drift bins, the NULL bin included, with the noise of its sample size."""
-    n, squares, seen = layers(summary, lambda s: np.asarray(s.bins.sum(axis=-1)))
-    noise = psi_noise(n, summary.baseline_bins.sum(), summary.bins.shape[-1])
-    if summary.twice is not None and summary.bins.shape[-1] > 1:
-        uneven = weighted_psi_noise(summary.bins, summary.twice.bins, summary.baseline_bins)
-        noise = np.where(n == squares, noise, uneven)
-    size = effective(n, squares)
-    return Estimate(psi(summary.bins, summary.baseline_bins), seen, noise=noise, effective=size)
+    return shift(summary, lambda s: s.bins, summary.baseline_bins)
+
+
+def shift(summary: Additive, bins: Callable[[Any], Amounts], baseline_bins: Ints) -> Estimate:
+    """PSI of counts that a summary holds, with the noise of its sample size.
+
+    Parameters
+    ----------
+    bins
+        From sums to the rows per bin (..., B).
+    baseline_bins : (..., B)
+        Counts of the baseline; leading axes broadcast.
+    """
+    found, squared, seen = layers(summary, bins)
+    n, squares = found.sum(axis=-1), squared.sum(axis=-1)
+    noise = psi_noise(n, baseline_bins.sum(axis=-1), found.shape[-1])
+    if squared is not found and found.shape[-1] > 1:
+        noise = np.where(n == squares, noise, weighted_psi_noise(found, squared, baseline_bins))
+    size = effective(n, n if squared is found else squares)
+    value = psi(found, baseline_bins)
+    return Estimate(value, np.asarray(seen.sum(axis=-1)), noise=noise, effective=size)
 
 
 @metric("ks", FeatureSummary, family="drift", direction=-1, takes="numbers")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mlobs_pipelines.core.summaries import Additive
-from mlobs_pipelines.core.vocabulary import Estimate, Floats
+from mlobs_pipelines.core.vocabulary import Amounts, Estimate, Floats
 
 Z95 = 1.959963984540054
 MIN_PROPORTION = 200
@@ -30,7 +30,21 @@ def ratio(numerator: Any, denominator: Any) -> Floats:  # noqa: ANN401 - arrays 
     return result
 
 
-def wilson(hits: Any, n: Any, size: Any = None) -> tuple[Floats, Floats]:  # noqa: ANN401 - arrays or scalars
+def dot(left: Amounts, right: Amounts) -> Floats:
+    """Σ left x right over the last axis.
+
+    A running sum adds cell by cell: cells that are empty here but not in another window change no bit.
+    """
+    running = np.cumsum(left * np.asarray(right, np.float64), axis=-1)
+    return np.asarray(running[..., -1]) if running.shape[-1] else np.zeros(running.shape[:-1])
+
+
+def wilson(
+    hits: Any,  # noqa: ANN401 - arrays or scalars
+    n: Any,  # noqa: ANN401 - arrays or scalars
+    size: Any = None,  # noqa: ANN401 - arrays or scalars
+    z: Any = Z95,  # noqa: ANN401 - arrays or scalars
+) -> tuple[Floats, Floats]:
     """Wilson's 95 % score interval of a proportion (Wilson 1927; Brown, Cai and DasGupta 2001).
 
     Parameters
@@ -39,6 +53,8 @@ def wilson(hits: Any, n: Any, size: Any = None) -> tuple[Floats, Floats]:  # noq
         Successes and trials.
     size : (...,), optional
         How many trials of equal weight say as much as these (Korn and Graubard 1998); n by default.
+    z : optional
+        Normal quantile of another confidence.
 
     Returns
     -------
@@ -51,9 +67,9 @@ def wilson(hits: Any, n: Any, size: Any = None) -> tuple[Floats, Floats]:  # noq
     [0.4902, 0.9433]
     """
     share, size = ratio(hits, n), np.asarray(n if size is None else size, np.float64)
-    spread = ratio(share * (1 - share), size) + (ratio(Z95, 2 * size)) ** 2
-    centre = (share + ratio(Z95**2, 2 * size)) / (1 + ratio(Z95**2, size))
-    half = Z95 * np.sqrt(np.maximum(spread, 0)) / (1 + ratio(Z95**2, size))
+    spread = ratio(share * (1 - share), size) + (ratio(z, 2 * size)) ** 2
+    centre = (share + ratio(z**2, 2 * size)) / (1 + ratio(z**2, size))
+    half = z * np.sqrt(np.maximum(spread, 0)) / (1 + ratio(z**2, size))
     return np.clip(centre - half, 0, share), np.clip(centre + half, share, 1)
 
 
@@ -134,6 +150,27 @@ def average(summary: Additive, sums: Sums, *, ceiling: float = np.inf) -> Estima
     half = Z95 * np.sqrt(ratio(variance, n))
     lower, upper = np.clip(mean - half, 0, mean), np.clip(mean + half, mean, np.maximum(mean, ceiling))
     return Estimate(mean, np.asarray(seen), lower, upper, **enough(effective(n, squares), MIN_PROPORTION))
+
+
+def change(now: Estimate, before: Estimate) -> Estimate:
+    """An estimate minus another one of other rows.
+
+    The 95 % interval comes from the ends of both (Zou and Donner 2008; for two shares Newcombe 1998, method
+    10). Rows, and the rule on how few are too few, are those of `now`; the baseline must suffice too.
+    """
+    value = now.value - before.value
+    lower = value - np.hypot(now.value - now.lower, before.upper - before.value)
+    upper = value + np.hypot(now.upper - now.value, before.value - before.lower)
+    return Estimate(
+        value,
+        np.broadcast_to(now.n, value.shape),
+        lower,
+        upper,
+        now.bound + before.bound,
+        sufficient=now.sufficient & before.sufficient,
+        need=f"{now.need}, in the baseline too",
+        effective=now.effective,
+    )
 
 
 def amount(summary: Additive, rows: Callable[[Any], Any], among: Callable[[Any], Any]) -> Estimate:

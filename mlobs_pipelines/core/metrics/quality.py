@@ -7,7 +7,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from mlobs_pipelines.core.metrics.estimates import Z95, average, effective, layers, proportion, ratio
+from mlobs_pipelines.core.metrics.estimates import (
+    Z95,
+    average,
+    dot,
+    effective,
+    layers,
+    proportion,
+    ratio,
+    wilson,
+)
 from mlobs_pipelines.core.metrics.registry import metric
 from mlobs_pipelines.core.summaries import ScoreSummary
 from mlobs_pipelines.core.vocabulary import Amounts, Estimate, Floats
@@ -41,7 +50,7 @@ def auc(summary: ScoreSummary) -> Estimate:
     squared = summary.squared
     area, variance, bound = delong(summary.positives, summary.negatives, squared.positives, squared.negatives)
     half = Z95 * np.sqrt(variance)
-    sides = [layers(summary, side) for side in (_positives, _negatives)]
+    sides = [layers(summary, side) for side in (positive_rows, negative_rows)]
     sizes = [effective(n, squares) for n, squares, _ in sides]
     return Estimate(
         area,
@@ -55,11 +64,13 @@ def auc(summary: ScoreSummary) -> Estimate:
     )
 
 
-def _positives(summary: ScoreSummary) -> Amounts:
+def positive_rows(summary: ScoreSummary) -> Amounts:
+    """Rows whose label is 1."""
     return np.asarray(summary.positives.sum(axis=-1))
 
 
-def _negatives(summary: ScoreSummary) -> Amounts:
+def negative_rows(summary: ScoreSummary) -> Amounts:
+    """Rows whose label is 0."""
     return np.asarray(summary.negatives.sum(axis=-1))
 
 
@@ -86,11 +97,11 @@ def delong(
     """
     n_pos, n_neg = positives.sum(axis=-1), negatives.sum(axis=-1)
     below = _placement(negatives, n_neg)
-    area = ratio(_dot(positives, below), np.where(n_neg > 0, n_pos, 0))
+    area = ratio(dot(positives, below), np.where(n_neg > 0, n_pos, 0))
     above = 1 - _placement(positives, n_pos)
     twice_pos, twice_neg = _else(positives_squared, positives), _else(negatives_squared, negatives)
     variance = _spread(twice_pos, below, area, n_pos) + _spread(twice_neg, above, area, n_neg)
-    return area, variance, ratio(_dot(positives, negatives) / 2, n_pos * n_neg)
+    return area, variance, ratio(dot(positives, negatives) / 2, n_pos * n_neg)
 
 
 def _else(given: Amounts | None, plain: Amounts) -> Amounts:
@@ -107,13 +118,56 @@ def _placement(counts: Amounts, n: Amounts) -> Floats:
 def _spread(squared: Amounts, placement: Floats, area: Floats, n: Amounts) -> Floats:
     """Variance of the mean placement of one label's rows: without weights, their sample variance ÷ n."""
     away = placement - area[..., np.newaxis]
-    return ratio(ratio(_dot(squared, away * away), n - ratio(squared.sum(axis=-1), n)), n)
+    return ratio(ratio(dot(squared, away * away), n - ratio(squared.sum(axis=-1), n)), n)
 
 
-def _dot(left: Amounts, right: Amounts) -> Floats:
-    # A running sum adds cell by cell: cells that are empty here but not in another window change no bit.
-    running = np.cumsum(left * np.asarray(right, np.float64), axis=-1)
-    return np.asarray(running[..., -1]) if running.shape[-1] else np.zeros(running.shape[:-1])
+@metric("average_precision", ScoreSummary, family="quality", direction=1)
+def average_precision(summary: ScoreSummary) -> Estimate:
+    """Average precision Σ (recall gained) x (precision) down the score order, rows of one cell tied.
+
+    The interval is Wilson's for as many trials as there are positives (Boyd, Eng and Page 2013, binomial).
+    """
+    value, bound = precision_area(summary.positives, summary.negatives)
+    sides = [layers(summary, side) for side in (positive_rows, negative_rows)]
+    sizes = [effective(n, squares) for n, squares, _ in sides]
+    trials = np.where(np.isfinite(value), sizes[0], 0)
+    lower, upper = wilson(np.nan_to_num(value) * trials, trials)
+    return Estimate(
+        value,
+        np.asarray(sum(seen for *_, seen in sides)),
+        np.fmin(lower, value),
+        np.fmax(upper, value),
+        bound,
+        sufficient=np.asarray((sizes[0] >= MIN_CLASS) & (sizes[1] >= MIN_CLASS)),
+        need=f"at least {MIN_CLASS} positives and {MIN_CLASS} negatives",
+        effective=sizes[0] + sizes[1],
+    )
+
+
+def precision_area(positives: Amounts, negatives: Amounts) -> tuple[Floats, Floats]:
+    """Average precision from counts over ascending score cells, and its binning bound.
+
+    In a cell with p positives and n negatives, under P positives and N negatives of higher score, the order
+    is not known. All of them tied or the positives first gives each at most (P + p) ÷ (P + N + p), all
+    negatives first on average at least the mean of P ÷ (P + N + n) and (P + p) ÷ (P + N + p + n), the
+    precision in between being concave.
+
+    Returns
+    -------
+    area, bound : (...,) float64
+        NaN without a positive or without a negative row.
+    """
+    hits, misses = (np.flip(counts, axis=-1).astype(np.float64) for counts in (positives, negatives))
+    gained, false = np.cumsum(hits, axis=-1), np.cumsum(misses, axis=-1)
+    precision = ratio(gained, gained + false)
+    most = ratio(gained, gained + false - misses)
+    first = np.where(gained + false == hits, 1.0, np.nan_to_num(ratio(gained - hits, gained - hits + false)))
+    both = (positives.sum(axis=-1) > 0) & (negatives.sum(axis=-1) > 0)
+    n = np.where(both, positives.sum(axis=-1), 0)
+    area, best, worst = (
+        ratio(dot(hits, np.nan_to_num(part)), n) for part in (precision, most, (first + precision) / 2)
+    )
+    return area, np.maximum(np.maximum(best - area, area - worst), 0)
 
 
 @metric("accuracy", ScoreSummary, family="quality", direction=1)
@@ -132,6 +186,12 @@ def precision(summary: ScoreSummary) -> Estimate:
 def recall(summary: ScoreSummary) -> Estimate:
     """True positives ÷ positives; NaN where there are none."""
     return proportion(summary, lambda s: (s.tp, s.tp + s.fn))
+
+
+@metric("specificity", ScoreSummary, family="quality", direction=1)
+def specificity(summary: ScoreSummary) -> Estimate:
+    """True negatives ÷ negatives, which is 1 - the false positive rate; NaN where there are none."""
+    return proportion(summary, lambda s: (s.tn, s.tn + s.fp))
 
 
 @metric("f1", ScoreSummary, family="quality", direction=1)

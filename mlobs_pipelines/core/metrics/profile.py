@@ -1,0 +1,167 @@
+"""What a feature's values look like: percentiles, mean, deviation, cardinality, and values training had not.
+
+All from cells; a value inside a cell is not known more closely than the cell, which the bound says.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from mlobs_pipelines.core.metrics.estimates import (
+    MIN_PROPORTION,
+    Z95,
+    dot,
+    effective,
+    enough,
+    layers,
+    proportion,
+    ratio,
+)
+from mlobs_pipelines.core.metrics.positions import positions
+from mlobs_pipelines.core.metrics.quantiles import quantile, quantile_cell
+from mlobs_pipelines.core.metrics.registry import metric
+from mlobs_pipelines.core.summaries import FeatureSummary
+from mlobs_pipelines.core.vocabulary import Amounts, Estimate, Flags, Floats
+
+
+@metric("unseen_share", FeatureSummary, family="drift", direction=-1, takes="categories")
+def unseen_share(summary: FeatureSummary) -> Estimate:
+    """Rows whose category the baseline does not have ÷ rows with a category.
+
+    Categories past the cap of what is counted apart are one category; NaN where the baseline has no row.
+    """
+    new = (summary.baseline_cells == 0).astype(np.float64)
+    return _known(summary, proportion(summary, lambda s: (dot(s.cells, new), s.cells.sum(axis=-1))))
+
+
+@metric("out_of_range_share", FeatureSummary, family="drift", direction=-1, takes="numbers", detail=True)
+def out_of_range_share(summary: FeatureSummary) -> Estimate:
+    """Rows below the baseline's least or above its greatest value ÷ rows with a value.
+
+    Rows in the cell of the least or the greatest value count as inside: the bound is their share.
+    """
+    out, unsure = (flags.astype(np.float64) for flags in outside(summary))
+    found = proportion(summary, lambda s: (dot(s.cells, out), s.cells.sum(axis=-1)))
+    bound = ratio(dot(summary.cells, unsure), summary.cells.sum(axis=-1))
+    return _known(summary, Estimate(
+        found.value, found.n, found.lower, found.upper, bound,
+        sufficient=found.sufficient, need=found.need, effective=found.effective,
+    ))  # fmt: skip
+
+
+def outside(summary: FeatureSummary) -> tuple[Flags, Flags]:
+    """Cells surely beyond the baseline's range, and those that may reach beyond it.
+
+    Returns
+    -------
+    (C,) bool, (C,) bool
+    """
+    seen, low, high = summary.baseline_cells > 0, summary.low, summary.high
+    none = np.zeros(seen.shape, dtype=bool)
+    if low is None or high is None or not seen.any():
+        return none, none
+    first, last = int(np.argmin(np.where(seen, low, np.inf))), int(np.argmax(np.where(seen, high, -np.inf)))
+    out = ~seen & ((high <= low[first]) | (low >= high[last]))
+    near = (low < high[first]) | (high > low[last]) | _at(seen, first) | _at(seen, last)
+    return out, near & ~out & ~(seen & summary.atom)
+
+
+def _at(like: Flags, index: int) -> Flags:
+    return np.asarray(np.arange(like.size) == index)
+
+
+def _known(summary: FeatureSummary, found: Estimate) -> Estimate:
+    """Nothing is new or out of range where there is no baseline to say so."""
+    if summary.baseline_cells.sum() > 0:
+        return found
+    return Estimate(np.full(np.shape(found.value), np.nan), found.n)
+
+
+@metric("cardinality", FeatureSummary, family="drift", takes="categories", detail=True)
+def cardinality(summary: FeatureSummary) -> Estimate:
+    """How many different categories the window has; those past the cap of what is counted apart are one."""
+    value = np.count_nonzero(summary.cells, axis=-1).astype(np.float64)
+    seen = np.asarray(summary.seen.cells.sum(axis=-1))
+    return Estimate(np.where(seen > 0, value, np.nan), seen)
+
+
+@metric("value_mean", FeatureSummary, family="drift", takes="numbers", detail=True)
+def value_mean(summary: FeatureSummary) -> Estimate:
+    """Mean of the present finite values, in the feature's unit, with a normal 95 % interval."""
+    found = _moments(summary)
+    if found is None:
+        return _nothing(summary)
+    mean, off, deviation, n, squares, seen = found
+    size = effective(n, squares)
+    half = Z95 * deviation * np.sqrt(ratio(1, size - 1))
+    return Estimate(mean, seen, mean - half, mean + half, off[0], **enough(size, MIN_PROPORTION))
+
+
+@metric("value_std", FeatureSummary, family="drift", takes="numbers", detail=True)
+def value_std(summary: FeatureSummary) -> Estimate:
+    """Standard deviation (ddof 0) of the present finite values, in the feature's unit."""
+    found = _moments(summary)
+    if found is None:
+        return _nothing(summary)
+    _, off, deviation, n, squares, seen = found
+    return Estimate(deviation, seen, bound=off[1], **enough(effective(n, squares), MIN_PROPORTION))
+
+
+def _moments(
+    summary: FeatureSummary,
+) -> tuple[Floats, tuple[Floats, Floats], Floats, Amounts, Amounts, Amounts] | None:
+    """Mean, the bounds of mean and deviation, deviation, rows, Σw² and rows seen."""
+    at = positions(summary)
+    if at is None:
+        return None
+    mean, off = at.mean(summary.cells)
+    deviation, deviation_off = at.deviation(summary.cells)
+    return mean, (off, deviation_off), deviation, *layers(summary, lambda s: np.asarray(s.cells.sum(axis=-1)))
+
+
+def _nothing(summary: FeatureSummary) -> Estimate:
+    seen = np.asarray(summary.seen.cells.sum(axis=-1))
+    return Estimate(np.full(seen.shape, np.nan), seen)
+
+
+def _percentile(level: int) -> Callable[[FeatureSummary], Estimate]:
+    """Register one percentile of a feature's values."""
+
+    @metric(f"value_p{level:02d}", FeatureSummary, family="drift", takes="numbers", detail=True)
+    def value_percentile(summary: FeatureSummary) -> Estimate:
+        low, high = summary.low, summary.high
+        if low is None or high is None or low.size == 0:
+            return _nothing(summary)
+        found = quantile(summary, lambda s: s.cells, (low, high), level / 100)
+        bound = _mixed(summary, low, high, found, quantile_cell(summary.cells, level / 100))
+        return Estimate(
+            found.value, found.n, found.lower, found.upper, bound,
+            sufficient=found.sufficient, need=found.need, effective=found.effective,
+        )  # fmt: skip
+
+    return value_percentile
+
+
+def _mixed(summary: FeatureSummary, low: Floats, high: Floats, found: Estimate, cell: Amounts) -> Floats:
+    """Bound of a percentile where a bucket holds atoms and other rows, whose order is not known.
+
+    A bucket and the atoms after it are in order with all others: the percentile lies between the bucket's
+    edges. An atom that stands alone in its bucket is exact.
+    """
+    start = np.maximum.accumulate(np.where(summary.atom, 0, np.arange(summary.atom.size)))[cell]
+    group = np.cumsum(~summary.atom)
+    same = group == group[cell][..., np.newaxis]
+    inside = np.where(same, summary.cells, 0).sum(axis=-1)
+    own = np.take_along_axis(summary.cells, cell[..., np.newaxis], axis=-1)[..., 0]
+    away = np.maximum(found.value - low[start], high[start] - found.value)
+    atom = np.where(own == inside, 0, away)
+    return np.where(np.isnan(found.value), np.nan, np.where(summary.atom[cell], atom, found.bound))
+
+
+value_p01 = _percentile(1)
+value_p05 = _percentile(5)
+value_p25 = _percentile(25)
+value_p50 = _percentile(50)
+value_p75 = _percentile(75)
+value_p95 = _percentile(95)
+value_p99 = _percentile(99)
