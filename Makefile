@@ -30,13 +30,9 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
-	$(BIN)/coverage combine --quiet
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report=
 	$(BIN)/coverage report --include='mlobs_pipelines/core/*' --skip-covered
 	$(BIN)/coverage report --skip-covered --fail-under=90
-
-cases: $(READY)
-	$(BIN)/python -m tests.deliveries
 
 ui: $(READY)
 	$(BIN)/python -c "from mlobs_pipelines.defs.launch import prepare; prepare()"
