@@ -1,23 +1,38 @@
 """Statistics: one pass over a day's rows into mergeable counts; after it no metric reads a row again.
 
-What is counted is `engine.scan`; turning counts into metrics is the metrics step.
+Rows come from the lake batch by batch, so a day of any size takes the same memory. What is counted is
+`engine.scan`; turning counts into metrics is the metrics step.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlobs_pipelines.engine.duck import identifier
-from mlobs_pipelines.engine.joins import microseconds
-from mlobs_pipelines.engine.scan import RECOMPUTED, ScanPlan, scan_labels, scan_log
+from mlobs_pipelines.engine.groups import WEIGHT
+from mlobs_pipelines.engine.reading import beside, partition_batches
+from mlobs_pipelines.engine.scan import RECOMPUTED, LabelScan, LogScan, ScanPlan
 from mlobs_pipelines.steps.bins import load_baselines, scan_plan
 from mlobs_pipelines.steps.layouts import STATISTICS_LAYOUT, labelled_layout, log_layout, snapshots_layout
-from mlobs_pipelines.steps.walk import Outcome, Outcomes, Walk, chunks, published, texts
+from mlobs_pipelines.steps.walk import Outcome, Outcomes, Walk, chunks, published
 from mlobs_pipelines.store.layout import TableLayout
 from mlobs_pipelines.store.tables import as_of_key
+
+KEY = "prediction_id"
+LOG_COLUMNS = ("day", KEY, "predicted_at", "model_version", "role", "status", "latency_ms")
+LABEL_COLUMNS = ("day", KEY, "model_version", "role", "score", "label", "state", "lag_s", "age_s", "as_of")
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """What one day came to: stored rows, rows of the log, and the knowledge time of its labels."""
+
+    cells: pa.Table
+    rows: int
+    moment: datetime
 
 
 def measure(walk: Walk, days: Sequence[date]) -> Outcomes:
@@ -40,10 +55,9 @@ def measure(walk: Walk, days: Sequence[date]) -> Outcomes:
 
 
 def _measure_chunk(walk: Walk, plan: ScanPlan, days: list[date]) -> Outcomes:
-    log, labelled = _log_rows(walk, plan, days), _read(walk, labelled_layout(walk.spec), days)
-    moments = _moments(walk, labelled, days)
-    counted = pa.concat_tables([scan_log(log, plan), scan_labels(labelled, plan)])
-    stamped = _stamped(counted, moments)
+    counted = {day.isoformat(): _count_day(walk, plan, day.isoformat()) for day in days}
+    moments = {text: day.moment for text, day in counted.items()}
+    stamped = _stamped(pa.concat_tables([day.cells for day in counted.values()]), moments)
     partitions = [(day, as_of_key(moment)) for day, moment in moments.items()]
     versions = walk.lake.replace(walk.model, STATISTICS_LAYOUT, partitions, stamped, commit=walk.commit)
     sources = {
@@ -53,36 +67,47 @@ def _measure_chunk(walk: Walk, plan: ScanPlan, days: list[date]) -> Outcomes:
     result = {}
     for day, (text, key) in zip(sorted(days), sorted(partitions), strict=True):
         inputs = {name: hashes[text] for name, hashes in sources.items() if text in hashes}
-        rows_in = pc.sum(pc.equal(log.column("day"), text)).as_py() or 0
         version = versions[(text, key)]
-        result[day] = Outcome(rows_in, version.rows, 0, version, inputs, {"as_of": key})
+        result[day] = Outcome(counted[text].rows, version.rows, 0, version, inputs, {"as_of": key})
     return result
 
 
-def _read(walk: Walk, layout: TableLayout, days: list[date]) -> pa.Table:
-    return walk.lake.read(walk.model, layout, where={"day": texts(days)})
+def _count_day(walk: Walk, plan: ScanPlan, day: str) -> _Counted:
+    log, labels, rows, moments = LogScan(plan), LabelScan(plan), 0, [walk.as_of]
+    for batch in _log_batches(walk, plan, day):
+        log.add(batch)
+        rows += batch.num_rows
+    found = []
+    for batch in _rows(walk, labelled_layout(walk.spec), day, (*LABEL_COLUMNS, *_cut_by(plan))):
+        labels.add(batch)
+        found.append(pc.max(batch.column("as_of")).as_py())
+    # Knowledge time of the labels is that of the join, which may be older than this run's.
+    moments = [moment for moment in found if moment is not None] or moments
+    return _Counted(pa.concat_tables([log.finish(), labels.finish()]), rows, max(moments))
 
 
-def _log_rows(walk: Walk, plan: ScanPlan, days: list[date]) -> pa.Table:
-    recomputed = [feature.name for feature in plan.features if feature.recomputed]
-    columns = ", ".join(f"s.{identifier(name)} AS {identifier(RECOMPUTED + name)}" for name in recomputed)
-    sql = f"""
-    SELECT log.*{"," if columns else ""} {columns}
-    FROM log LEFT JOIN snapshots s ON log.day = s.day AND log.prediction_id = s.prediction_id
-    WHERE epoch_us(log.predicted_at) <= {microseconds(walk.as_of)}
-    ORDER BY log.day, log.prediction_id, log.model_version
-    """  # noqa: S608 - names come from validated contracts and are quoted
-    tables = {"log": _read(walk, log_layout(walk.spec), days)}
-    tables["snapshots"] = _read(walk, snapshots_layout(walk.spec), days)
-    return walk.duck.query(sql, tables)
+def _log_batches(walk: Walk, plan: ScanPlan, day: str) -> Iterator[pa.RecordBatch]:
+    """The day's predictions known by now, with recomputed features beside the served ones."""
+    names = {feature.name: RECOMPUTED + feature.name for feature in plan.features if feature.recomputed}
+    served = (feature.name for feature in plan.features)
+    log = _rows(walk, log_layout(walk.spec), day, (*LOG_COLUMNS, *served, *_cut_by(plan)))
+    snapshots = _rows(walk, snapshots_layout(walk.spec), day, ("day", KEY, *names))
+    for batch in beside(log, snapshots, KEY, names) if names else log:
+        seen = pc.less_equal(
+            batch.column("predicted_at"), pa.scalar(walk.as_of, pa.timestamp("us", tz="UTC"))
+        )
+        yield batch if pc.all(seen).as_py() else batch.filter(seen)
 
 
-def _moments(walk: Walk, labelled: pa.Table, days: list[date]) -> dict[str, datetime]:
-    """Knowledge time of each day's labels: that of the join, which may be older than this run's."""
-    found = dict.fromkeys(texts(days), walk.as_of)
-    known = labelled.group_by("day").aggregate([("as_of", "max")])
-    found |= dict(zip(known.column("day").to_pylist(), known.column("as_of_max").to_pylist(), strict=True))
-    return found
+def _cut_by(plan: ScanPlan) -> tuple[str, ...]:
+    return (*plan.segments, *(name for cross in plan.crosses for name in cross), WEIGHT)
+
+
+def _rows(walk: Walk, layout: TableLayout, day: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    if walk.lake.exists(walk.model, layout.name):
+        dataset = walk.lake.dataset(walk.model, layout, where={"day": [day]})
+        schema = pa.schema([field for field in layout.schema if field.name in columns])
+        yield from partition_batches(dataset, schema, {"day": day}, KEY)
 
 
 def _stamped(counted: pa.Table, moments: Mapping[str, datetime]) -> pa.Table:

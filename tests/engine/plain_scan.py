@@ -1,0 +1,170 @@
+"""Statistics of rows by a loop over them: slow, plain, and independent of how the product counts."""
+
+import math
+from collections import Counter, defaultdict
+
+import numpy as np
+
+from mlobs_pipelines.core.buckets import bucket_codes, cell_codes, score_codes
+from mlobs_pipelines.engine.scan import CONFUSION_CODES, SKEW_CODES, STATE_CODES
+
+BINS, EPS, SAME = 15, float(np.finfo(float).eps), 1e-9
+
+
+class Book:
+    """Counts, Σx, Σx² and the excess of weights by (group, subject, part) and code, row by row."""
+
+    def __init__(self, plan):
+        self.cuts = [(), *((name,) for name in plan.segments), *plan.crosses]
+        self.cells = defaultdict(lambda: defaultdict(lambda: [0, *[0.0] * 8]))
+        self.heavy = set()
+
+    def groups(self, row):
+        """Groups of a row, one per segmentation."""
+        for cut in self.cuts:
+            values = [_text(row[name]) for name in cut]
+            yield (row["day"], row["model_version"], row["role"], "+".join(cut), "+".join(values))
+
+    def write(self, row, subject, part, code, x=None):
+        """Count a row under a code, with x where the part adds it up."""
+        weight = row.get("sample_weight") or 1.0
+        for group in self.groups(row):
+            entry = self.cells[*group, subject, part][code]
+            entry[0] += 1
+            y = 0.0 if x is None else x
+            amounts = [y, y * y]
+            if weight != 1:
+                once, twice = weight - 1, weight * weight - 1
+                amounts += [once, twice, once * y, once * y * y, twice * y, twice * y * y]
+            for position, amount in enumerate(amounts, 1):
+                entry[position] += amount
+
+    def mark(self, row):
+        """Remember the groups in which a row stands for more than itself."""
+        if (row.get("sample_weight") or 1.0) != 1:
+            self.heavy.update(self.groups(row))
+
+    def rows(self, valued):
+        """Stored rows by key: codes with counts and, where kept, sums and squares."""
+        found = {}
+        for (*group, subject, part), cells in self.cells.items():
+            codes = sorted(cells)
+            sums = (1, 2) if part in valued else None
+            found[*group, subject, part] = _row(cells, codes, sums)
+            if tuple(group) in self.heavy:
+                signs = {":w": (3, 4), ":wx": (5, 6), ":wwx": (7, 8)}
+                for sign, pair in signs.items():
+                    if sign == ":w" or part in valued:
+                        found[*group, subject, part + sign] = _row(cells, codes, pair)
+        return found
+
+
+VALUED = ("skew", "log_loss", "squared_error", "reliability_positive", "reliability_negative")
+
+
+def _row(cells, codes, pair):
+    sums = None if pair is None else [[cells[code][position] for code in codes] for position in pair]
+    return codes, [cells[code][0] for code in codes], sums
+
+
+def _text(value):
+    return "__null__" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def plain_log(rows, plan):
+    """What `scan_log` stores, by key."""
+    book = Book(plan)
+    for row in rows:
+        book.mark(row)
+        for feature in plan.features:
+            _feature(book, row, feature)
+        book.write(row, "requests", "status", 0 if row["status"] in plan.good_status else 1)
+        latency = row["latency_ms"]
+        if latency is not None and math.isfinite(latency):
+            book.write(row, "requests", "latency", int(bucket_codes(np.array([latency]))[0]))
+    return book.rows(VALUED)
+
+
+def _feature(book, row, feature):
+    value, name = row[feature.name], feature.name
+    finite = value is not None and (feature.grid is None or math.isfinite(value))
+    book.write(row, name, "rows", 0 if finite else 1 if value is None else 2)
+    if finite and feature.grid is None:
+        book.write(row, name, "categories", _text(value))
+    elif finite:
+        book.write(row, name, "cells", int(cell_codes(np.array([value + 0.0]), feature.grid)[0]))
+    if feature.recomputed:
+        _skew(book, row, feature)
+
+
+def _skew(book, row, feature):
+    value, other, name = row[feature.name], row[f"pit__{feature.name}"], feature.name
+    if value is None and other is None:
+        return
+    book.write(row, name, "skew", SKEW_CODES["pairs"], 0.0)
+    if value is None or other is None:
+        book.write(row, name, "skew", SKEW_CODES["missing" if value is None else "extra"], 0.0)
+        return
+    delta = abs(value - other) if feature.grid is not None else 0.0
+    total = abs(value) + abs(other) if feature.grid is not None else 0.0
+    if not (delta <= SAME * total if feature.grid is not None else value == other):
+        book.write(row, name, "skew", SKEW_CODES["mismatched"], 0.0)
+    book.write(row, name, "skew", SKEW_CODES["delta"], delta)
+    book.write(row, name, "skew", SKEW_CODES["sum"], total)
+
+
+def plain_labels(rows, plan):
+    """What `scan_labels` stores, by key."""
+    book = Book(plan)
+    for row in rows:
+        if row["score"] is not None:
+            book.mark(row)
+            _scored(book, row, plan)
+            _lag(book, row, plan)
+    return book.rows(VALUED)
+
+
+def _scored(book, row, plan):
+    score, label = row["score"], row["label"]
+    kind = "unlabelled" if label is None else "positive" if label == 1 else "negative"
+    book.write(row, "score", kind, int(score_codes(np.array([score]))[0]))
+    if label is None:
+        return
+    right = (score >= plan.thresholds[row["model_version"]]) == (label == 1)
+    sign = "p" if (label == 1) == right else "n"
+    book.write(row, "score", "confusion", CONFUSION_CODES[("t" if right else "f") + sign])
+    clipped = min(max(score, EPS), 1 - EPS)
+    loss = -np.log(clipped) if label == 1 else -np.log1p(-clipped)
+    book.write(row, "score", "log_loss", 0, float(loss))
+    book.write(row, "score", "squared_error", 0, (score - label) ** 2)
+    book.write(row, "score", f"reliability_{kind}", min(int(score * BINS), BINS - 1), score)
+
+
+def _lag(book, row, plan):
+    lag, age, unit = row["lag_s"], row["age_s"], plan.lag_unit_s
+    if lag is None:
+        book.write(row, "label", "pending", math.floor(age / unit))
+    else:
+        book.write(row, "label", "arrived", math.ceil(max(lag, 0.0) / unit))
+    old = age > plan.horizons_s[-1]
+    flags = {"predictions": True, "void": row["state"] == "void", "overdue": old and lag is None, "aged": old}
+    for name, flag in flags.items():
+        if flag:
+            book.write(row, "label", "state", STATE_CODES[name])
+    for position, horizon in enumerate(plan.horizons_s):
+        if age >= horizon:
+            book.write(row, "label", "mature", position)
+            if lag is not None and lag <= horizon:
+                book.write(row, "label", "in_time", position)
+
+
+def as_stored(table):
+    """Stored rows of a scan in the same form."""
+    found, state = {}, Counter()
+    for row in table.to_pylist():
+        key = tuple(row[name] for name in table.column_names[:7])
+        state[key] += 1
+        sums = None if row["sums"] is None else [row["sums"], row["squares"]]
+        found[key] = (row["codes"] if row["names"] is None else row["names"], row["counts"], sums)
+    assert not state or max(state.values()) == 1
+    return found
