@@ -68,6 +68,26 @@ def span_ending(day: date, window: Window) -> Span | None:
     return Span(window, end - timedelta(days=_LENGTHS[window]), end)
 
 
+def earlier(span: Span, steps: int, stride_days: int = 0) -> Span:
+    """The span of the same kind `steps` before: next to one another, so that none overlaps another.
+
+    Parameters
+    ----------
+    stride_days
+        Days between one span and the next; by default the length of the span, a month for months.
+
+    Examples
+    --------
+    >>> earlier(month_of(date(2013, 3, 7)), 2).start
+    datetime.date(2013, 1, 1)
+    """
+    if span.window is Window.MONTH:
+        months = span.start.year * 12 + span.start.month - 1 - steps
+        return month_of(date(months // 12, months % 12 + 1, 1))
+    back = timedelta(days=steps * (stride_days or span.needed))
+    return Span(span.window, span.start - back, span.end - back)
+
+
 def spans_ending(day: date, windows: Iterable[Window]) -> list[Span]:
     """The spans whose last day is `day`, in the order of `windows`."""
     spans = (span_ending(day, window) for window in windows)

@@ -15,6 +15,7 @@ from mlobs_pipelines.steps.layouts import BASELINE_FEATURES
 from mlobs_pipelines.steps.walk import Walk
 
 SCORE = "score"
+RARE = 0.01  # categories under this share of the baseline have no drift bin of their own
 
 
 class BaselineError(RuntimeError):

@@ -7,14 +7,27 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlobs_pipelines.core.vocabulary import Window
 from mlobs_pipelines.core.windows import Span, month_of, spans_ending, spans_touching
-from mlobs_pipelines.steps.bins import Baseline, load_baselines
-from mlobs_pipelines.steps.layouts import BASELINE_LAYOUT, STATISTICS_LAYOUT
-from mlobs_pipelines.steps.scoring import Scope, score_version
+from mlobs_pipelines.steps.bins import load_baselines
+from mlobs_pipelines.steps.compared import (
+    Compared,
+    Statistics,
+    concerned,
+    days_before,
+    fixed_days,
+    gathered,
+    lined_up,
+    outdated,
+    windows_judged,
+)
+from mlobs_pipelines.steps.layouts import STATISTICS_LAYOUT
+from mlobs_pipelines.steps.lineup import Beside, Scope, of_baseline, of_champion
+from mlobs_pipelines.steps.scoring import score_version
 from mlobs_pipelines.steps.walk import Outcome, Outcomes, Walk, report
 from mlobs_pipelines.store.lake import Between
 from mlobs_pipelines.store.tables import METRICS, as_of_key
@@ -30,7 +43,8 @@ def score(walk: Walk, days: Sequence[date]) -> Outcomes:
     """Compute and judge the metrics of every window that holds one of `days`.
 
     Windows that end after the last of `days` are among them where their last day has statistics, so the
-    metric store does not depend on the order in which days were run.
+    metric store does not depend on the order in which days were run. So are windows whose verdict or baseline
+    depends on one of `days`, and every window that was compared with something else than is declared now.
 
     Returns
     -------
@@ -42,18 +56,38 @@ def score(walk: Walk, days: Sequence[date]) -> Outcomes:
     BaselineError
         If a declared version's baseline has not been measured.
     """
-    baselines = load_baselines(walk)
+    given = _given(walk)
     outcomes: Outcomes = {}
     known = _known(walk)
-    spans = spans_touching(set(days), set(known), walk.spec.monitor.windows)
+    spans = _chosen(walk, given, days, known)
     ends = sorted({span.last for span in spans} | set(days) | {month_of(day).last for day in days})
     report(STEP, 0, len(ends))
     for start in range(0, len(ends), ENDS_PER_BATCH):
         batch = ends[start : start + ENDS_PER_BATCH]
         chosen = [span for span in spans if batch[0] <= span.last <= batch[-1]]
-        outcomes |= _score_batch(walk, baselines, chosen, batch)
+        outcomes |= _score_batch(walk, given, chosen, batch)
         report(STEP, start + len(batch), len(ends))
     return outcomes
+
+
+def _given(walk: Walk) -> Compared:
+    baselines = load_baselines(walk)
+    fixed = [(c.start, c.end) for c in fixed_days(walk.spec.monitor).values() if c.start and c.end]
+    days = _between(walk, min(first for first, _ in fixed), max(last for _, last in fixed)) if fixed else None
+    return gathered(walk, baselines, days[0] if days else STATISTICS_LAYOUT.empty())
+
+
+def _chosen(walk: Walk, given: Compared, days: Sequence[date], known: _Known) -> list[Span]:
+    """Windows to score, by last day, shorter ones first."""
+    monitor = walk.spec.monitor
+    every = spans_touching(set(known), set(known), monitor.windows)
+    spans = set(spans_touching(set(days), set(known), monitor.windows)) | concerned(monitor, days, every)
+    stored = {
+        (span.last.isoformat(), as_of_key(_moment(walk, known, span)), str(span.window)): span
+        for span in every
+    }
+    spans |= outdated(walk, given, stored)
+    return sorted(spans, key=lambda span: (span.end, span.needed, span.window))
 
 
 def _known(walk: Walk) -> _Known:
@@ -67,12 +101,10 @@ def _known(walk: Walk) -> _Known:
     return {date.fromisoformat(day): datetime.strptime(key, "%Y%m%dT%H%M%S%z") for day, key in latest.items()}
 
 
-def _score_batch(
-    walk: Walk, baselines: Mapping[str, Baseline], spans: list[Span], ends: list[date]
-) -> Outcomes:
+def _score_batch(walk: Walk, given: Compared, spans: list[Span], ends: list[date]) -> Outcomes:
     """Score spans that end in one stretch of days, in one commit."""
     known = _known(walk)
-    moments = {span: _moment(known, span) for span in spans}
+    moments = {span: _moment(walk, known, span) for span in spans}
     partitions = {(span.last.isoformat(), as_of_key(moments[span])) for span in spans}
     partitions |= {
         (day.isoformat(), as_of_key(walk.as_of)) for day in ends if day not in {s.last for s in spans}
@@ -80,7 +112,7 @@ def _score_batch(
 
     def compute() -> pa.Table:
         replaced = {_key(span, moment) for span, moment in moments.items()} | _lapsed(walk, known, ends)
-        fresh = _scored(walk, baselines, spans, moments)
+        fresh = _scored(walk, given, spans)
         return pa.concat_tables([fresh, _others(walk, partitions, replaced)])
 
     versions = walk.lake.update(walk.model, METRICS, sorted(partitions), compute, commit=walk.commit)
@@ -90,8 +122,11 @@ def _score_batch(
     return result
 
 
-def _moment(known: _Known, span: Span) -> datetime:
-    return max(known[day] for day in span.days if day in known)
+def _moment(walk: Walk, known: _Known, span: Span) -> datetime:
+    """When the newest of what a window's rows rest on was known."""
+    rests = [span, *days_before(walk.spec.monitor, span)]
+    found = [known[day] for one in rests for day in one.days if day in known]
+    return max(found, default=walk.as_of)
 
 
 def _key(span: Span, moment: datetime) -> str:
@@ -119,42 +154,56 @@ def _others(walk: Walk, partitions: set[tuple[str, str]], replaced: set[str]) ->
     return stored.filter(pc.and_(mine, pc.invert(pc.is_in(keys, pa.array(sorted(replaced), pa.string())))))
 
 
-def _scored(
-    walk: Walk, baselines: Mapping[str, Baseline], spans: list[Span], moments: Mapping[Span, datetime]
-) -> pa.Table:
+def _scored(walk: Walk, given: Compared, spans: list[Span]) -> pa.Table:
     if not spans:
         return METRICS.empty()
-    rows, hashes = _statistics(walk, spans)
-    base = walk.lake.read(walk.model, BASELINE_LAYOUT)
+    monitor, known = walk.spec.monitor, _known(walk)
+    before = {earlier for span in spans for earlier in windows_judged(monitor, span)}
+    every = tuple(sorted({*spans, *before}, key=lambda span: (span.end, span.needed, span.window)))
+    rests = [one for span in every for one in (span, *days_before(monitor, span))]
+    statistics = _between(walk, min(one.start for one in rests), max(one.last for one in rests))
+    wanted = set(spans)
+    scope = Scope(
+        walk.spec,
+        every,
+        np.array([span in wanted for span in every]),
+        tuple(_moment(walk, known, span) for span in every),
+        tuple(_fingerprint(span, statistics[1]) for span in every),
+        walk.commit.get("run_id", ""),
+    )
+    return _judged(scope, given, statistics)
+
+
+def _judged(scope: Scope, given: Compared, statistics: Statistics) -> pa.Table:
+    versions, monitor = lined_up(scope, given, statistics), scope.spec.monitor
+    named = {
+        to: {objective.metric for objective in monitor.objectives if objective.relative_to == to}
+        for to in ("baseline", "champion")
+    }
+    champions = of_champion(scope.spec, versions, named["champion"])
     tables = [METRICS.empty()]
-    for version in sorted(set(rows.column("model_version").to_pylist()) & set(baselines)):
-        scope = Scope(
-            walk.spec,
-            version,
-            baselines[version],
-            tuple(spans),
-            tuple(moments[span] for span in spans),
-            tuple(_fingerprint(span, hashes) for span in spans),
-            walk.commit.get("run_id", ""),
-        )
-        mine, theirs = (t.filter(pc.equal(t.column("model_version"), version)) for t in (rows, base))
-        tables.append(score_version(scope, mine, theirs))
+    for version in versions:
+        baseline = of_baseline(scope.spec, version, named["baseline"])
+        tables.append(score_version(scope, version, Beside(baseline, champions.get(version.name, {}))))
     return pa.concat_tables(tables)
 
 
-def _statistics(walk: Walk, spans: list[Span]) -> tuple[pa.Table, dict[date, str]]:
+def _between(walk: Walk, first: date, last: date) -> Statistics:
+    """The latest known statistics of a stretch of days."""
     known = _known(walk)
-    first, last = min(span.start for span in spans), max(span.last for span in spans)
     where = {"day": Between(first.isoformat(), last.isoformat())}
     rows = walk.lake.read(walk.model, STATISTICS_LAYOUT, where=where)
+    if not walk.lake.exists(walk.model, STATISTICS_LAYOUT.name):
+        return rows, {}
     versions = walk.lake.partition_versions(walk.model, STATISTICS_LAYOUT.name, where=where)
     latest = {(day.isoformat(), as_of_key(moment)) for day, moment in known.items()}
     keys = pc.binary_join_element_wise(rows.column("day"), rows.column("as_of_key"), "|")
-    rows = rows.filter(pc.is_in(keys, pa.array([f"{day}|{key}" for day, key in latest])))
+    rows = rows.filter(pc.is_in(keys, pa.array([f"{day}|{key}" for day, key in latest], pa.string())))
     return rows, {date.fromisoformat(key[0]): v.content_hash for key, v in versions.items() if key in latest}
 
 
-def _fingerprint(span: Span, hashes: Mapping[date, str]) -> str:
+def _fingerprint(span: Span, hashes: Mapping[date, str]) -> Mapping[str, object]:
     """Short hash of the statistics a window was computed from, to recompute it or to see it unchanged."""
     parts = [f"{day.isoformat()}={hashes[day]}" for day in span.days if day in hashes]
-    return f"statistics:{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:16]}:{len(parts)}d"
+    text = hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
+    return {"statistics": text, "days": len(parts)}
