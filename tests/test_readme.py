@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from mlobs_pipelines.contracts.odcs_checks import FORMATS
+from mlobs_pipelines.contracts.server_options import FORMATS
 from mlobs_pipelines.core.metrics import METRICS
 from mlobs_pipelines.settings import Settings
-from mlobs_pipelines.sources.files import READERS
+from mlobs_pipelines.sources.registry import SOURCES
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "mlobs_pipelines"
@@ -68,9 +68,10 @@ def test_no_command_is_named_that_does_not_exist():
     ("what", "names"),
     [
         ("metric", set(METRICS)),
-        ("source format", set(FORMATS) | set(READERS)),
+        ("source format", set(FORMATS)),
+        ("source", set(SOURCES)),
         ("destination", destinations()),
-        ("check", {"contract", "expectations", "point_in_time", "version_known", "labels"}),
+        ("check", {"contract", "rules", "privacy", "point_in_time", "version_known", "labels"}),
         ("metric family", {metric.family for metric in METRICS.values()}),
         ("setting", {f"MLOBS_{name.upper()}" for name in Settings.model_fields}),
     ],
