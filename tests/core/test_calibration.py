@@ -75,6 +75,36 @@ def test_a_model_that_is_off_is_found(n):
     assert (estimate.lower > 0.05).mean() > 0.9
 
 
+def plain_ace(score, label, bins=15):
+    """ECE over equally many rows per bin, one row after the other."""
+    order = np.argsort(score, kind="stable")
+    parts = np.array_split(order, bins)
+    return sum(abs((score - label)[part].mean()) * part.size for part in parts) / score.size
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_ace_equals_binning_row_by_row(seed):
+    """Of distinct scores in cells of their own, ACE is the plain one over fifteen bins of equal mass."""
+    rng = np.random.default_rng(seed)
+    score = rng.beta(1, 3, 600)
+    label = (rng.random(600) < score**1.2).astype(float)
+    assert value("ace", score, label, cells=None) == pytest.approx(plain_ace(score, label), abs=1e-12)
+
+
+def test_ace_is_within_its_bound_of_exact_means():
+    """Rows that stand at the middle of their cell move ACE by no more than the bound."""
+    rng = np.random.default_rng(5)
+    score = rng.beta(1, 3, 3_000)
+    label = (rng.random(3_000) < score).astype(float)
+    place = np.minimum((score * 64).astype(int), 63)
+    n = np.bincount(place, minlength=64)
+    bins = np.minimum(15 * (np.cumsum(n) - n / 2) / 3_000, 14).astype(int)[place]
+    exact = sum(abs((score - label)[bins == b].sum()) for b in range(15)) / 3_000
+    found = METRICS["ace"].function(score_summary(score, label))
+    assert abs(found.value - exact) <= found.bound
+    assert found.lower <= found.value <= found.upper
+
+
 def test_calibration_needs_ten_rows_per_bin():
     """149 rows over 15 bins are too few for a verdict, 150 suffice."""
     enough = [

@@ -29,6 +29,8 @@ ORACLES = {
     "accuracy": lambda y, s: oracle.accuracy_score(y, s >= 0.5),
     "precision": lambda y, s: oracle.precision_score(y, s >= 0.5),
     "recall": lambda y, s: oracle.recall_score(y, s >= 0.5),
+    "specificity": lambda y, s: oracle.recall_score(1 - y, s < 0.5),
+    "average_precision": oracle.average_precision_score,
     "f1": lambda y, s: oracle.f1_score(y, s >= 0.5),
     "base_rate": lambda y, _: y.mean(),
     "mean_score": lambda _, s: s.mean(),
@@ -54,6 +56,32 @@ def test_binned_auc_is_within_its_bound(seed, n, cells):
         assert np.isnan(estimate.value)
         return
     assert abs(estimate.value - oracle.roc_auc_score(label, score)) <= estimate.bound + 1e-12
+
+
+@settings(deadline=None, max_examples=60)
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(2, 400), cells=st.sampled_from([1, 4, 16, 256]))
+def test_binned_average_precision_is_within_its_bound(seed, n, cells):
+    """Whatever the score cells hide, ties included, the exact average precision is within the bound."""
+    score, label = labelled(seed, n, digits=9 if seed % 2 else 2)
+    estimate = evaluate("average_precision", score, label, cells=cells)
+    if not 0 < label.sum() < n:
+        assert np.isnan(estimate.value)
+        return
+    assert abs(estimate.value - oracle.average_precision_score(label, score)) <= estimate.bound + 1e-12
+
+
+def test_average_precision_interval_covers_the_truth():
+    """The binomial interval on the positives holds the average precision of very many rows."""
+    rng = np.random.default_rng(6)
+
+    def draw(n):
+        label = (rng.random(n) < 0.3).astype(float)
+        return norm.cdf(rng.normal(label, 1)), label
+
+    score, label = draw(400_000)
+    truth = oracle.average_precision_score(label, score)
+    found = [evaluate("average_precision", *draw(1_000), cells=None) for _ in range(300)]
+    assert np.mean([one.lower <= truth <= one.upper for one in found]) > 0.9
 
 
 def naive_delong(score, label):
