@@ -83,7 +83,7 @@ class FeatureSummary(Additive):
     ordered
         True for a numeric feature: cells have an order, KS is defined.
     baseline_n, baseline_nulls, baseline_bins, baseline_cells
-        The same of the baseline, without leading axes.
+        The same of the baseline, without leading axes where all windows have one, else with theirs.
     low, high : (C,)
         Edges of the cells in the feature's unit, both the value itself for an atom; None for categories.
     """

@@ -64,7 +64,7 @@ def hellinger_distance(summary: FeatureSummary) -> Estimate:
 def _like_psi(summary: FeatureSummary, value: Floats, factor: float) -> Estimate:
     """An estimate whose square is PSI ÷ factor where drift is small."""
     n, squares, seen = layers(summary, lambda s: np.asarray(s.bins.sum(axis=-1)))
-    noise = psi_noise(n, summary.baseline_bins.sum(), summary.bins.shape[-1])
+    noise = psi_noise(n, summary.baseline_bins.sum(axis=-1), summary.bins.shape[-1])
     if summary.twice is not None and summary.bins.shape[-1] > 1:
         uneven = weighted_psi_noise(summary.bins, summary.twice.bins, summary.baseline_bins)
         noise = np.where(n == squares, noise, uneven)
@@ -83,7 +83,7 @@ def linf(summary: FeatureSummary) -> Estimate:
     expected = _shares(summary.baseline_bins)
     value = np.max(np.abs(_shares(summary.bins) - expected), axis=-1)
     spread = _share_variance(summary, n, squares) + ratio(
-        expected * (1 - expected), summary.baseline_bins.sum()
+        expected * (1 - expected), summary.baseline_bins.sum(axis=-1, keepdims=True)
     )
     z = -ndtri(0.005 / summary.bins.shape[-1])
     noise = z * np.sqrt(np.max(spread, axis=-1))
@@ -157,7 +157,7 @@ def cramers_v(summary: FeatureSummary) -> Estimate:
     """Cramér's V of window against baseline over the drift bins, bias-corrected (Bergsma 2013): 0 to 1."""
     worth, seen, size = _worth(summary)
     statistic, columns, fit = chi_square(worth, summary.baseline_bins)
-    value = corrected_v(statistic, size + summary.baseline_bins.sum(), columns)
+    value = corrected_v(statistic, size + summary.baseline_bins.sum(axis=-1), columns)
     return Estimate(value, seen, effective=size, sufficient=fit, need=_NEED)
 
 
@@ -187,7 +187,7 @@ def wasserstein(summary: FeatureSummary) -> Estimate:
     at = positions(summary)
     if at is None:
         return Estimate(np.full(n.shape, np.nan), seen)
-    m = summary.baseline_cells.sum()
+    m = np.asarray(summary.baseline_cells.sum(axis=-1))
     share = [ratio(np.cumsum(cells[..., at.order], axis=-1), total[..., np.newaxis])
              for cells, total in ((summary.cells, n), (summary.baseline_cells, m))]  # fmt: skip
     distance = _area(np.abs(share[0] - share[1]), at)

@@ -155,7 +155,7 @@ def ks(window_cells: Amounts, baseline_cells: Ints, atom: Flags) -> tuple[Floats
 
 
 def _defined(window_cells: Amounts, baseline_cells: Ints) -> Flags:
-    return np.asarray((window_cells.sum(axis=-1) > 0) & (baseline_cells.sum() > 0))
+    return np.asarray((window_cells.sum(axis=-1) > 0) & (baseline_cells.sum(axis=-1) > 0))
 
 
 def _range(cells: Amounts, atom: Flags) -> tuple[Floats, Floats]:
@@ -206,7 +206,7 @@ def kolmogorov_smirnov(summary: FeatureSummary) -> Estimate:
     spread = ratio(1, n)
     if summary.twice is not None:
         spread = np.where(n == squares, spread, _widest(summary.cells, summary.twice.cells))
-    noise = _KS_CRITICAL_01 * np.sqrt(spread + ratio(1, summary.baseline_cells.sum()))
+    noise = _KS_CRITICAL_01 * np.sqrt(spread + ratio(1, summary.baseline_cells.sum(axis=-1)))
     return Estimate(distance, seen, bound=bound, noise=noise, effective=effective(n, squares))
 
 

@@ -4,6 +4,7 @@ All from cells; a value inside a cell is not known more closely than the cell, w
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from mlobs_pipelines.core.metrics.positions import positions
 from mlobs_pipelines.core.metrics.quantiles import quantile, quantile_cell
 from mlobs_pipelines.core.metrics.registry import metric
 from mlobs_pipelines.core.summaries import FeatureSummary
-from mlobs_pipelines.core.vocabulary import Amounts, Estimate, Flags, Floats
+from mlobs_pipelines.core.vocabulary import Amounts, Estimate, Flags, Floats, Ints
 
 
 @metric("unseen_share", FeatureSummary, family="drift", direction=-1, takes="categories")
@@ -54,27 +55,33 @@ def outside(summary: FeatureSummary) -> tuple[Flags, Flags]:
 
     Returns
     -------
-    (C,) bool, (C,) bool
+    (..., C) bool, (..., C) bool
+        With leading axes where the baseline has them.
     """
     seen, low, high = summary.baseline_cells > 0, summary.low, summary.high
     none = np.zeros(seen.shape, dtype=bool)
     if low is None or high is None or not seen.any():
         return none, none
-    first, last = int(np.argmin(np.where(seen, low, np.inf))), int(np.argmax(np.where(seen, high, -np.inf)))
+    first = np.argmin(np.where(seen, low, np.inf), axis=-1, keepdims=True)
+    last = np.argmax(np.where(seen, high, -np.inf), axis=-1, keepdims=True)
     out = ~seen & ((high <= low[first]) | (low >= high[last]))
     near = (low < high[first]) | (high > low[last]) | _at(seen, first) | _at(seen, last)
     return out, near & ~out & ~(seen & summary.atom)
 
 
-def _at(like: Flags, index: int) -> Flags:
-    return np.asarray(np.arange(like.size) == index)
+def _at(like: Flags, index: Ints) -> Flags:
+    return np.asarray(np.arange(like.shape[-1]) == index)
 
 
 def _known(summary: FeatureSummary, found: Estimate) -> Estimate:
     """Nothing is new or out of range where there is no baseline to say so."""
-    if summary.baseline_cells.sum() > 0:
+    known = summary.baseline_cells.sum(axis=-1) > 0
+    if np.all(known):
         return found
-    return Estimate(np.full(np.shape(found.value), np.nan), found.n)
+    value, lower, upper = (
+        np.where(known, array, np.nan) for array in (found.value, found.lower, found.upper)
+    )
+    return replace(found, value=value, lower=lower, upper=upper)
 
 
 @metric("cardinality", FeatureSummary, family="drift", takes="categories", detail=True)
