@@ -95,8 +95,8 @@ class FeatureSummary(Additive):
     cells: Amounts
     atom: Flags
     ordered: bool
-    baseline_n: int
-    baseline_nulls: int
+    baseline_n: Amounts | int
+    baseline_nulls: Amounts | int
     baseline_bins: Ints
     baseline_cells: Ints
     low: Floats | None = None

@@ -19,7 +19,29 @@ TITLES = {
     "brier_score": "Brier score",
     "log_loss": "Log loss",
     "f1": "F1",
+    "average_precision": "Average precision",
+    "ace": "Calibration error, equal mass (ACE)",
+    "ece_change": "Change of calibration error (ECE)",
+    "calibration_slope": "Calibration slope",
     "psi": "PSI",
+    "prediction_psi": "PSI of predicted classes",
+    "label_psi": "PSI of labels",
+    "js_distance": "Jensen-Shannon distance",
+    "hellinger": "Hellinger distance",
+    "linf": "Largest change of a bin (L\N{INFINITY})",
+    "wasserstein": "Wasserstein distance, normed",
+    "chi_square_p": "Chi-square test, p",
+    "cramers_v": "Cram\N{LATIN SMALL LETTER E WITH ACUTE}r's V",
+    "drift_q": "Drift, q over all features",
+    "drifted_share": "Drifted features",
+    "drifted_importance": "Importance of drifted features",
+    "unseen_share": "Categories not in the baseline",
+    "out_of_range_share": "Values beyond the baseline's range",
+    "cardinality": "Distinct categories",
+    "value_mean": "Mean value",
+    "value_std": "Standard deviation",
+    "value_p50": "Median value",
+    **{f"value_p{level}": f"Value, {int(level)} %" for level in ("01", "05", "25", "75", "95", "99")},
     "ks": "KS distance",
     "label_lag_p50": "Label lag, median",
     "label_lag_p90": "Label lag, 90 %",
@@ -40,7 +62,21 @@ TITLES = {
     "skew_smape": "Skew: relative size (SMAPE)",
 }
 SHARES = frozenset(
-    {"accuracy", "precision", "recall", "base_rate", "mean_score", "label_coverage", "skew_smape"}
+    {
+        "accuracy",
+        "precision",
+        "recall",
+        "specificity",
+        "base_rate",
+        "base_rate_change",
+        "mean_score",
+        "selection_rate",
+        "demographic_parity_difference",
+        "equalised_odds_difference",
+        "drifted_importance",
+        "label_coverage",
+        "skew_smape",
+    }
 )
 WINDOWS = {"1d": "1 day", "7d": "7 days", "28d": "28 days", "1mo": "calendar month"}
 
@@ -79,7 +115,7 @@ def scale(metric: str, unit: str = "1") -> Scale:
         return Scale("~%", "")
     if unit == "rows":
         return Scale("~s", "")
-    return Scale(",~f", {"1": "", "h": "hours", "ms": "milliseconds"}.get(unit, unit))
+    return Scale(",~f", {"1": "", "h": "hours", "ms": "milliseconds", "1/h": "per hour"}.get(unit, unit))
 
 
 def number(value: float | None, metric: str, unit: str = "1") -> str:
@@ -98,7 +134,7 @@ def number(value: float | None, metric: str, unit: str = "1") -> str:
         return f"{_significant(100 * value, 1)} %"
     if unit == "rows":
         return f"{value:,.0f}"
-    if unit in {"h", "ms"}:
+    if unit in {"h", "ms", "1/h"}:
         return f"{value:,.0f} {unit}" if abs(value) >= 100 else f"{value:.1f} {unit}"
     return _significant(value, 3)
 
@@ -117,7 +153,7 @@ def limit(value: float | None, metric: str, unit: str = "1") -> str:
         return DASH
     if is_share(metric):
         return f"{100 * value:g} %"
-    return f"{value:,g} {unit}" if unit in {"h", "ms"} else f"{value:,g}"
+    return f"{value:,g} {unit}" if unit in {"h", "ms", "1/h"} else f"{value:,g}"
 
 
 def interval(row: Mapping[str, Any]) -> str:

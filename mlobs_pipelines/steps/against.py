@@ -3,7 +3,7 @@
 The cells of both are brought into one order here; what drift is, is `core.metrics.drift`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -82,7 +82,7 @@ def _score_drift(counts: Counts, baseline: Counts, binned: FeatureBaseline) -> I
         for owner, some in zip((counts, baseline), parts, strict=True)
     )
     atom, bins = np.zeros(codes.size, dtype=bool), np.searchsorted(binned.edges, codes, side="right")
-    cells = _Cells(windows, base, atom, bins, binned.edges.size + 1, True, **score_edges(codes))  # type: ignore[arg-type] # noqa: FBT003 - sums of arrays; ordered
+    cells = _Cells(windows, base, atom, bins, binned.edges.size + 1, True, *score_edges(codes))  # type: ignore[arg-type] # noqa: FBT003 - sums of arrays; ordered
     return _by_group(
         counts, baseline, cells, *(_all_present(array) for array in (cells.windows, cells.baseline))
     )
@@ -120,20 +120,25 @@ def panel_summary(
     """The drift bins of all features side by side, from each one's summaries by group."""
     names = tuple(features)
     width = np.array([found[0].bins.shape[-1] for found in features.values()])
-    first = features[names[0]][0].baseline_bins
-    before = np.zeros((len(features[names[0]]), *(first.shape[:-1] or (1,)), len(names), width.max()))
-    for index, found in enumerate(features.values()):
-        for group, summary in enumerate(found):
-            before[group, :, index, : width[index]] = summary.baseline_bins
-    parts = ("seen", "", "squared") if features[names[0]][0].twice is not None else ("",)
+    before = _side_by_side([[np.atleast_2d(s.baseline_bins) for s in found] for found in features.values()])
     known = np.array([importance[name] for name in names])
 
-    def layer(part: str) -> PanelSummary:
-        bins = [[(getattr(s, part) if part else s).bins for s in found] for found in features.values()]
-        wide = [np.pad(np.stack(one), [(0, 0), (0, 0), (0, width.max() - one[0].shape[-1])]) for one in bins]
-        return PanelSummary(np.stack(wide, axis=-2), before, width, known, names)
+    def layer(pick: Callable[[FeatureSummary], FeatureSummary]) -> PanelSummary:
+        bins = _side_by_side([[pick(s).bins for s in found] for found in features.values()])
+        return PanelSummary(bins, before, width, known, names)
 
-    return weighted(*(layer(part) for part in parts))
+    if features[names[0]][0].twice is None:
+        return layer(lambda summary: summary)
+    return weighted(
+        *(layer(pick) for pick in (lambda s: s.seen, lambda summary: summary, lambda s: s.squared))
+    )
+
+
+def _side_by_side(features: Sequence[Sequence[Amounts]]) -> Amounts:
+    """Bins (W, B) of every group of every feature as one array (G, W, F, B), filled up with zeros."""
+    most = max(found[0].shape[-1] for found in features)
+    wide = [np.pad(np.stack(found), [(0, 0), (0, 0), (0, most - found[0].shape[-1])]) for found in features]
+    return np.stack(wide, axis=-2)
 
 
 def _all_present(cells: Amounts) -> Amounts:
@@ -173,7 +178,7 @@ def _by_group(
 
 def _before(array: Amounts, group: int) -> Amounts:
     """A group's baseline: one for all windows, or one for each."""
-    return array[group, 0] if array.shape[1] == 1 else array[group]
+    return np.asarray(array[group, 0] if array.shape[1] == 1 else array[group])
 
 
 def _add_bins(array: Amounts, cells: _Cells) -> Amounts:

@@ -162,6 +162,7 @@ def score_summary(counts: Counts) -> ScoreSummary:
         counts.counts(SCORE, f"reliability_{part}", RELIABILITY_BINS) for part in ("positive", "negative")
     ]
     sums = [counts.sums(SCORE, f"reliability_{part}", RELIABILITY_BINS) for part in ("positive", "negative")]
+    low, high = score_edges(codes)
     shares: dict[str, Any] = {name: confusion[..., code] for name, code in CONFUSION_CODES.items()}
     return ScoreSummary(
         positives=positives,
@@ -177,15 +178,16 @@ def score_summary(counts: Counts) -> ScoreSummary:
         bin_score=sums[0][0] + sums[1][0],
         bin_score_sq=sums[0][1] + sums[1][1],
         bin_score_positives=sums[0][0],
-        **score_edges(codes),
+        low=low,
+        high=high,
     )
 
 
-def score_edges(codes: Ints) -> dict[str, Floats]:
+def score_edges(codes: Ints) -> tuple[Floats, Floats]:
     """Edges of score cells; the outermost reach to 0 and 1."""
     ends = [(codes + step) / SCORE_CELLS * 2 * LOGIT_LIMIT - LOGIT_LIMIT for step in (0, 1)]
     low, high = (1 / (1 + np.exp(-end)) for end in ends)
-    return {"low": np.where(codes == 0, 0.0, low), "high": np.where(codes == SCORE_CELLS - 1, 1.0, high)}
+    return np.where(codes == 0, 0.0, low), np.where(codes == SCORE_CELLS - 1, 1.0, high)
 
 
 def decisions(counts: Counts, parts: Sequence[str], threshold: float) -> tuple[Amounts, Amounts]:
@@ -217,9 +219,17 @@ def group_summary(counts: Counts, threshold: float) -> GroupSummary:
     classes, _ = decisions(counts, SCORE_PARTS, threshold)
     confusion = counts.counts(SCORE, "confusion", len(CONFUSION_CODES))
     tp, fp, tn, fn = (confusion[..., CONFUSION_CODES[name]] for name in ("tp", "fp", "tn", "fn"))
-    found = classes.sum(axis=-1), classes[..., 1], tp + fn, tp, tn + fp, fp
+    rows: dict[str, Any] = {
+        "scored": classes.sum(axis=-1),
+        "selected": classes[..., 1],
+        "positives": tp + fn,
+        "hits": tp,
+        "negatives": tn + fp,
+        "false_alarms": fp,
+    }
     segment = np.array([names.index(counts.groups[position][0]) for position in mine], dtype=np.int64)
-    return GroupSummary(*(array[mine].T for array in found), segment, names)  # type: ignore[arg-type] # six arrays
+    rows = {name: array[mine].T for name, array in rows.items()}
+    return GroupSummary(**rows, segment=segment, names=names)
 
 
 def label_summary(counts: Counts, unit_h: float, horizons_h: Floats) -> LabelSummary:
