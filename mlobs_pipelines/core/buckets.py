@@ -55,15 +55,23 @@ def fit_grid(values: Floats) -> Grid:
     """
     if values.size == 0:
         return Grid()
-    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
-    with np.errstate(over="ignore", invalid="ignore"):
-        candidates = float(high - low) / 1.349, float(values.std())
-    scale = next((float(s) for s in candidates if np.isfinite(s) and s > 0), 1.0)
-    distinct, counts = np.unique(values + 0.0, return_counts=True)
+    ordered = np.sort(values + 0.0)
+    low, middle, high = np.quantile(ordered, [0.25, 0.5, 0.75])
+    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+    distinct, counts = ordered[starts], np.diff(starts, append=ordered.size)
     order = np.argsort(-counts, kind="stable")[:MAX_ATOMS]
     frequent = distinct[order][counts[order] >= ATOM_SHARE * values.size]
     zero = distinct[distinct == 0.0]
-    return Grid(float(middle), scale, np.unique(np.concatenate([frequent, zero])))
+    return Grid(float(middle), _scale(values, low, high), np.unique(np.concatenate([frequent, zero])))
+
+
+def _scale(values: Floats, low: float, high: float) -> float:
+    """Interquartile range of a normal deviate's size; else the standard deviation; else 1."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        spread = float(high - low) / 1.349
+        if not (np.isfinite(spread) and spread > 0):
+            spread = float(values.std())
+    return spread if np.isfinite(spread) and spread > 0 else 1.0
 
 
 def bucket_codes(values: Floats, location: float = 0.0, scale: float = 1.0) -> Codes:

@@ -24,6 +24,9 @@ _EXACT = 1 << 15  # of a pattern whose values must be looked at one by one
 _PATTERNS = 1 << 16
 _TOP = _PATTERNS >> 1
 _HASH_BITS = 12
+_BLOCK = (
+    8192  # rows at a time: what is made in between stays in the processor's cache and in memory held anyway
+)
 _EXPONENT = 0x7F80
 
 
@@ -60,20 +63,29 @@ class NumberSlots:
 
     def slots(self, values: Floats) -> Slots:
         """Slot of each value: 1 if it is not finite, else that of its atom or bucket."""
+        found = np.empty(values.size, dtype=np.uint16)
+        for start in range(0, values.size, _BLOCK):
+            found[start : start + _BLOCK] = self._block(values[start : start + _BLOCK])
+        return found
+
+    def _block(self, values: Floats) -> Slots:
+        pattern = self._patterns(values)
+        found: Slots = self._of_pattern.take(pattern)
+        if found.min() == _UNSEEN:
+            rows = np.flatnonzero(found == _UNSEEN)
+            found[rows] = self._learn(pattern[rows])
+        if found.max() >= _EXACT:
+            rows = np.flatnonzero(found >= _EXACT)
+            found[rows] = self._exact(values[rows], _CODES[pattern[rows]])
+        return found
+
+    def _patterns(self, values: Floats) -> Ints:
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
             scaled = np.subtract(values, self._grid.location)
             scaled /= self._grid.scale
             narrow = scaled.astype(np.float32)
         narrow += np.float32(0)  # there is one zero
-        pattern = (narrow.view(np.uint32) >> np.uint32(16)).astype(np.intp)
-        found: Slots = self._of_pattern.take(pattern)
-        if found.size and found.min() == _UNSEEN:
-            rows = np.flatnonzero(found == _UNSEEN)
-            found[rows] = self._learn(pattern[rows])
-        if found.size and found.max() >= _EXACT:
-            rows = np.flatnonzero(found >= _EXACT)
-            found[rows] = self._exact(values[rows], _CODES[pattern[rows]])
-        return found
+        return (narrow.view(np.uint32) >> np.uint32(16)).astype(np.intp)
 
     def _learn(self, patterns: Ints) -> Slots:
         codes = _CODES[patterns]

@@ -14,7 +14,7 @@ from mlobs_pipelines.core.buckets import Grid
 from mlobs_pipelines.core.coding import FIRST, NOT_FINITE, NULL, NumberSlots
 from mlobs_pipelines.core.tally import Cells
 from mlobs_pipelines.core.vocabulary import Flags, Floats, Ints
-from mlobs_pipelines.engine.groups import Assigned, Groups, Rows, dictionary
+from mlobs_pipelines.engine.groups import Assigned, Groups, Rows, dictionary, positions
 from mlobs_pipelines.engine.parts import Counted, FlagPart, Tallies, cells_of, excess
 
 MAX_CATEGORIES = 1000
@@ -104,8 +104,7 @@ class NamePart:
         self._names = pa.concat_arrays([self._names, new])
         slot_of = pc.fill_null(pc.add(pc.index_in(words, self._names), FIRST), NULL)
         slot_of = np.append(slot_of.to_numpy(zero_copy_only=False).astype(np.int64), NULL)
-        codes = pc.fill_null(encoded.indices.cast(pa.int64()), len(words))
-        slots: Ints = slot_of.take(codes.to_numpy(zero_copy_only=False))
+        slots: Ints = slot_of.take(positions(encoded, len(words)))
         return slots
 
     def add(self, rows: Assigned, slots: Ints) -> None:

@@ -11,6 +11,7 @@ from typing import TypeAlias
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from mlobs_pipelines.core.vocabulary import Flags, Floats, Ints
 
@@ -111,6 +112,11 @@ class Assigned:
         return self.unions[0].size
 
     @cached_property
+    def scratch(self) -> Ints:
+        """A number per row, to be written over."""
+        return np.empty(self.joint.size, dtype=np.int64)
+
+    @cached_property
     def heavy(self) -> Ints:
         """Positions of the rows that stand for more than themselves."""
         return np.flatnonzero(self.weights != 1) if self.weights is not None else np.empty(0, np.int64)
@@ -133,12 +139,20 @@ class Assigned:
         return Assigned(self.joint[mask], self.unions, weights)
 
 
-def coded(column: pa.ChunkedArray | pa.Array) -> tuple[Ints, list[str]]:
+def coded(column: pa.ChunkedArray | pa.Array) -> tuple[NDArray[np.integer], list[str]]:
     """Texts of a column as codes and what each stands for; a null is ``UNKNOWN``."""
     encoded = dictionary(column)
     names = [UNKNOWN if name is None else name for name in encoded.dictionary.to_pylist()]
-    codes = pc.fill_null(encoded.indices.cast(pa.int64()), len(names)).to_numpy(zero_copy_only=False)
-    return codes, [*names, UNKNOWN]
+    return positions(encoded, len(names)), [*names, UNKNOWN]
+
+
+def positions(encoded: pa.DictionaryArray, null: int) -> NDArray[np.integer]:
+    """Position of each value in the dictionary."""
+    indices = (
+        encoded.indices if encoded.null_count == 0 else pc.fill_null(encoded.indices.cast(pa.int64()), null)
+    )
+    found: NDArray[np.integer] = indices.to_numpy(zero_copy_only=False)
+    return found
 
 
 def dictionary(column: pa.ChunkedArray | pa.Array) -> pa.DictionaryArray:
@@ -152,7 +166,7 @@ def dictionary(column: pa.ChunkedArray | pa.Array) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(column.indices, column.dictionary.cast(pa.string()))
 
 
-def _combined(columns: Sequence[Ints], sizes: Sequence[int]) -> Ints:
+def _combined(columns: Sequence[NDArray[np.integer]], sizes: Sequence[int]) -> Ints:
     """One number per row that differs where any of its codes differs."""
     combined, bound = np.zeros(columns[0].size, dtype=np.int64), 1
     for codes, size in zip(columns, sizes, strict=True):

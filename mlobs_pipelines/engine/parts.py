@@ -114,7 +114,10 @@ class Tallies:
 
     def _keys(self, rows: Assigned, cut: int, codes: np.ndarray, where: Ints | None) -> Ints:
         scaled = rows.scaled(cut, self._width)
-        keys: Ints = (scaled if where is None else scaled.take(where)) + codes
+        if where is None:  # keys are used up before the next are asked for
+            keys: Ints = np.add(scaled, codes, out=rows.scratch)
+            return keys
+        keys = scaled.take(where) + codes
         return keys
 
     def _part_ways(self, rows: Assigned) -> None:
