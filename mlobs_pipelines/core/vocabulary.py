@@ -67,6 +67,9 @@ class Estimate:
     effective
         How many rows of equal weight would say as much, which is what the minimum-sample rule asks for; NaN
         where that is `n`.
+    facts
+        What else a reader of a judged value should see of how it came about, as a mapping that JSON can hold;
+        None where there is nothing.
     """
 
     value: Floats
@@ -78,9 +81,10 @@ class Estimate:
     sufficient: Flags = field(default_factory=lambda: np.array(True))  # noqa: FBT003 - a numpy scalar
     need: str = ""
     effective: Floats = field(default_factory=lambda: np.array(np.nan))
+    facts: NDArray[np.object_] = field(default_factory=lambda: np.array(None, dtype=object))
 
     def __post_init__(self) -> None:
         """Broadcast every array to the shape of the value."""
         shape = np.shape(self.value)
-        for name in ("value", "n", "lower", "upper", "bound", "noise", "sufficient", "effective"):
+        for name in ("value", "n", "lower", "upper", "bound", "noise", "sufficient", "effective", "facts"):
             object.__setattr__(self, name, np.broadcast_to(np.asarray(getattr(self, name)), shape))

@@ -3,7 +3,7 @@
 What becomes of the estimates is `scoring`; the summaries are built in `windows` and `against`.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields, replace
 from functools import partial
 from typing import TypeVar
@@ -12,6 +12,7 @@ import numpy as np
 
 from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.core.metrics import METRICS, Metric
+from mlobs_pipelines.core.metrics.attribution import psi_by_segment, psi_carriers
 from mlobs_pipelines.core.summaries import (
     Additive,
     FeatureSummary,
@@ -31,6 +32,7 @@ from mlobs_pipelines.steps.against import (
 from mlobs_pipelines.steps.bins import SCORE, Baseline
 from mlobs_pipelines.steps.windows import (
     Counts,
+    Group,
     group_summary,
     operation_summary,
     score_summary,
@@ -38,6 +40,8 @@ from mlobs_pipelines.steps.windows import (
 )
 
 ROW_COUNT = "row_count"  # of scored predictions, said once and not per feature
+PSI = "psi"
+DIGITS, MOST = 6, 3
 Measured = tuple[Metric, str, Estimate]
 Layer = TypeVar("Layer", bound=Additive)
 
@@ -64,13 +68,13 @@ def measured(
         binned, numeric = baseline.features[feature.name], feature.kind == "numeric"
         summaries = list(feature_summaries(counts, base, feature.name, binned))
         panel[feature.name] = summaries
-        found = list(_grouped(spec, feature.name, summaries, numeric=numeric))
+        found = list(_grouped(spec, feature.name, summaries, counts.groups, numeric=numeric))
         if feature.view is not None:
             skew = partial(skew_summary, name=feature.name, numeric=binned.grid is not None)
             found += _run(spec, feature.name, layered(counts, skew))
         yield from (item for item in found if item[0].name != ROW_COUNT and item[0].suits(numeric=numeric))
     drift = list(score_drift_summaries(counts, base, baseline.features[SCORE]))
-    for metric, _, estimate in _grouped(spec, SCORE, drift, numeric=True):
+    for metric, _, estimate in _grouped(spec, SCORE, drift, counts.groups, numeric=True):
         if metric.family == "drift" or metric.name == ROW_COUNT:
             yield metric, "" if metric.name == ROW_COUNT else SCORE, estimate
     scores = layered(counts, score_summary)
@@ -127,7 +131,12 @@ def _pick(estimate: Estimate, index: int) -> Estimate:
 
 
 def _grouped(
-    spec: ModelSpec, feature: str, summaries: list[FeatureSummary], *, numeric: bool
+    spec: ModelSpec,
+    feature: str,
+    summaries: list[FeatureSummary],
+    groups: Sequence[Group],
+    *,
+    numeric: bool,
 ) -> Iterator[Measured]:
     for metric in _metrics_of(FeatureSummary):
         if not metric.suits(numeric=numeric):
@@ -135,7 +144,32 @@ def _grouped(
         # The first group is all rows; a detail that nothing judges is written for it alone.
         alone = metric.detail and not named(spec, metric)
         estimates = [metric.function(summary) for summary in (summaries[:1] if alone else summaries)]
-        yield metric, feature, _stacked(estimates, len(summaries))
+        found = _stacked(estimates, len(summaries))
+        judged = metric.name == PSI and named(spec, metric)
+        yield metric, feature, _carried(found, summaries, groups) if judged else found
+
+
+def _carried(found: Estimate, summaries: Sequence[FeatureSummary], groups: Sequence[Group]) -> Estimate:
+    """PSI with the bins that carry most of it and, for all rows, the values of each segment that do."""
+    facts = np.full(found.value.shape, None, dtype=object)
+    for index, summary in enumerate(summaries):
+        bins, parts = psi_carriers(summary.bins, summary.baseline_bins)
+        pairs = zip(bins.tolist(), parts.round(DIGITS).tolist(), strict=True)
+        known = np.isfinite(found.value[index]).tolist()
+        carried = [[list(one) for one in zip(*pair, strict=True)] for pair in pairs]
+        facts[index] = [{"bins": one} if yes else None for one, yes in zip(carried, known, strict=True)]
+    for segment in dict.fromkeys(name for name, _ in groups if name):
+        mine = [at for at, (name, _) in enumerate(groups) if name == segment]
+        bins, before = (
+            np.stack(np.broadcast_arrays(*(getattr(summaries[at], name) for at in mine)))
+            for name in ("bins", "baseline_bins")
+        )
+        parts = psi_by_segment(bins, before)
+        for window, order in enumerate(np.argsort(-parts, axis=0, kind="stable")[:MOST].T.tolist()):
+            told = [[segment, groups[mine[at]][1], round(parts[at, window], DIGITS)] for at in order]
+            if facts[0, window] is not None:
+                facts[0, window].setdefault("segments", []).extend(told)
+    return replace(found, facts=facts)
 
 
 def _metrics_of(kind: type[Summary]) -> list[Metric]:

@@ -112,7 +112,7 @@ def _rows(
     found = taken(estimate, (frame.asked,))
     columns = dict(frame.columns)
     columns |= {name: _number(getattr(found, name)) for name in NUMBERS}
-    columns |= {"n": pa.array(found.n.astype(np.int64)), **_told(version, frame, metric, said)}
+    columns |= {"n": pa.array(found.n.astype(np.int64)), **_told(version, frame, metric, said, found.facts)}
     constants = {
         "model": scope.spec.monitor.model,
         "model_version": version.name,
@@ -143,7 +143,9 @@ def _number(values: np.ndarray) -> pa.Array:
     return pa.array(values, pa.float64(), mask=~np.isfinite(values))
 
 
-def _told(version: Version, frame: _Frame, metric: Metric, said: Said) -> dict[str, pa.Array]:
+def _told(
+    version: Version, frame: _Frame, metric: Metric, said: Said, facts: np.ndarray
+) -> dict[str, pa.Array]:
     """Columns of the verdicts; what a judged value was computed from says how it was judged too."""
     evidence = said.evidence[frame.asked]
     columns = {
@@ -156,8 +158,8 @@ def _told(version: Version, frame: _Frame, metric: Metric, said: Said) -> dict[s
         return columns
     edges = {"edges": version.reference.baseline.baseline_id} if metric.summary is FeatureSummary else {}
     texts = [
-        _text({**inputs, **edges, "rule": rule} if rule else inputs)
-        for inputs, rule in zip(frame.inputs, evidence, strict=True)
+        _text({**inputs, **edges, **(fact or {}), "rule": rule} if rule else inputs)
+        for inputs, rule, fact in zip(frame.inputs, evidence, facts, strict=True)
     ]
     return {**columns, "inputs": pa.array(texts, pa.string())}
 

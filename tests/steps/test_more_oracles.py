@@ -1,5 +1,7 @@
 """The rest of the metric store's rows against scipy, scikit-learn and plain counting on the raw rows."""
 
+import json
+
 import numpy as np
 import polars as pl
 import pytest
@@ -113,3 +115,19 @@ def test_details_are_told_of_all_rows_over_long_windows(stored):
     """What only adds detail is not written for every segment and day, unless an objective asks for it."""
     found = {key[:4] for key in stored if key[6] == "wasserstein"}
     assert {(segment, window) for _, segment, _, window in found} == {("", "28d"), ("", "1mo")}
+
+
+def test_a_judged_psi_says_what_carries_it(stored):
+    """Inputs of a judged PSI name its three largest bins and, over all rows, the values of each segment."""
+    judged = [row for key, row in stored.items() if key[6] == "psi" and row["verdict"] != "none"]
+    assert judged
+    for row in judged:
+        inputs = json.loads(row["inputs"])
+        assert ("bins" in inputs) == (row["value"] is not None)
+        if "bins" in inputs:
+            parts = [part for _, part in inputs["bins"]]
+            assert parts == sorted(parts, reverse=True)
+            assert 0 <= sum(parts) <= row["value"] + 1e-5
+        if "segments" in inputs:
+            assert row["segment"] == ""
+            assert {segment for segment, _, _ in inputs["segments"]} == {"region", "employed"}

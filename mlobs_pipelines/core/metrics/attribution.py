@@ -56,8 +56,8 @@ def psi_by_segment(window_bins: Amounts, baseline_bins: Amounts) -> Floats:
     ----------
     window_bins : (S, ..., B)
         Counts of the window per value of the segment.
-    baseline_bins : (S, B)
-        Counts of the baseline per value.
+    baseline_bins : (S, B) or (S, ..., B)
+        Counts of the baseline per value: one for all windows, or one for each.
 
     Returns
     -------
@@ -65,7 +65,9 @@ def psi_by_segment(window_bins: Amounts, baseline_bins: Amounts) -> Floats:
         The parts sum to the PSI of all rows.
     """
     values, width = window_bins.shape[0], window_bins.shape[-1]
-    before = baseline_bins.reshape(values, *[1] * (window_bins.ndim - 2), width)
+    before = baseline_bins
+    if before.ndim < window_bins.ndim:
+        before = before.reshape(values, *[1] * (window_bins.ndim - 2), width)
     each = JEFFREYS / values
     shares = [(bins + each) / _size(bins, width) for bins in (window_bins, before)]
     actual, expected = (share.sum(axis=0) for share in shares)
