@@ -26,12 +26,11 @@ from mlobs_pipelines.core.buckets import (
 from mlobs_pipelines.engine.scan import FeaturePlan, ScanPlan, floats, scan_training
 from mlobs_pipelines.sources.deliveries import Place, Slot, UnreadableError
 from mlobs_pipelines.sources.files import deliveries
-from mlobs_pipelines.steps.bins import SCORE, BaselineError, stored_grids
+from mlobs_pipelines.steps.bins import RARE, SCORE, BaselineError, stored_grids
 from mlobs_pipelines.steps.layouts import BASELINE_FEATURES, BASELINE_LAYOUT
 from mlobs_pipelines.steps.walk import Outcome, Walk
 from mlobs_pipelines.store.content import content_hash
 
-RARE = 0.01
 ROLE = "baseline"
 
 

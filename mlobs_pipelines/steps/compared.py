@@ -23,7 +23,7 @@ from mlobs_pipelines.steps.walk import Walk
 from mlobs_pipelines.store.tables import METRICS
 
 Statistics = tuple[pa.Table, Mapping[date, str]]  # rows of days, and a hash of each day's
-_SEEN = ("model_version", "baseline_id", "window", "day", "as_of_key")
+_SEEN = ("model_version", "role", "baseline_id", "window", "day", "as_of_key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +42,14 @@ class Compared:
     training: Mapping[str, pa.Table]
     fixed: Mapping[str, pa.Table]
 
-    def ids(self, monitor: Monitor, version: str) -> tuple[str, ...]:
-        """What the id of what a version is compared with is or begins with, of all that there may be."""
+    def begins(self, monitor: Monitor, version: str, role: str) -> str:
+        """What the id of what a version is compared with in a role begins with."""
         comparison, training = monitor.comparison(version), self.baselines[version].baseline_id
-        if comparison.kind == "training":
-            return (training,)
+        if comparison.kind == "training" or (comparison.kind == "champion" and role == "champion"):
+            return training
         if comparison.kind == "window":
-            return (references.fixed_id(self.fixed[version]),)
-        moving = f"{references.kind(comparison)}:"
-        return (moving, training) if comparison.kind == "champion" else (moving,)
+            return references.fixed_id(self.fixed[version])
+        return f"{references.kind(comparison)}:"
 
 
 def fixed_days(monitor: Monitor) -> dict[str, Comparison]:
@@ -155,12 +154,12 @@ def outdated(walk: Walk, given: Compared, spans: Mapping[tuple[str, str, str], S
     one = (ds.field("metric") == "row_count") & (ds.field("segment") == "")
     stored = walk.lake.dataset(walk.model, METRICS).to_table(columns=list(_SEEN), filter=one)
     found = set()
-    for version, stored_id, window, day, key in zip(
+    for version, role, stored_id, window, day, key in zip(
         *(stored.column(c).to_pylist() for c in _SEEN), strict=True
     ):
         span = spans.get((day, key, window))
-        if span is not None and version in given.baselines:
-            valid = given.ids(walk.spec.monitor, version)
-            if not (stored_id or "").startswith(valid):
-                found.add(span)
+        if span is None or version not in given.baselines:
+            continue
+        if not stored_id.startswith(given.begins(walk.spec.monitor, version, role)):
+            found.add(span)
     return found

@@ -164,7 +164,10 @@ def moving(
         Content of each day's statistics.
     """
     compared = [depends(comparison, span) or span for span in spans]
-    counts = _weighed(arranged(rows, compared))
+    counts = arranged(rows, compared)
+    # What is measured must not depend on the windows compared at once: the part is there, be it empty.
+    labelled = {(SCORE, "positive"): rows.slice(0, 0), **counts.parts}
+    counts = _weighed(replace(counts, parts=labelled))
     ids = tuple(moving_id(comparison, baseline, span, hashes) for span in compared)
     return Reference(baseline, counts, ids)
 

@@ -78,7 +78,7 @@ class Counts:
     def flat(self, subject: str, part: str) -> Located:
         """Cells of a part, with the group and the day of each."""
         rows = self.parts.get((subject, part))
-        if rows is None:
+        if rows is None or not rows.num_rows:
             none = np.empty(0, dtype=np.int64)
             return Flat(none, none, None, none, np.empty(0), np.empty(0)), none, none
         flat = flatten(rows)
@@ -258,7 +258,8 @@ def operation_summary(counts: Counts) -> OperationSummary:
     """Requests and latency of every window."""
     status = counts.counts("requests", "status", 2)
     flat, group, day = counts.flat("requests", "latency")
-    codes = np.unique(flat.codes).astype(np.int32)
+    # A quantile takes one cell at least, be it empty: a training set has no latency.
+    codes = np.unique(flat.codes if flat.codes.size else np.zeros(1)).astype(np.int32)
     low, high = bucket_edges(codes)
     latency = counts.windows(group, day, np.searchsorted(codes, flat.codes), codes.size, flat.counts)
     return OperationSummary(status.sum(axis=-1), status[..., 1], latency, low, high, _hours(counts))

@@ -81,7 +81,7 @@ def _known(summary: FeatureSummary, found: Estimate) -> Estimate:
     value, lower, upper = (
         np.where(known, array, np.nan) for array in (found.value, found.lower, found.upper)
     )
-    return replace(found, value=value, lower=lower, upper=upper)
+    return replace(found, value=value, lower=lower, upper=upper, bound=np.where(known, found.bound, 0.0))
 
 
 @metric("cardinality", FeatureSummary, family="drift", takes="categories", detail=True)
