@@ -1,119 +1,354 @@
-"""Speed of the statistics pass, in one run beside a bare DuckDB scan and scikit-learn on the same file.
+"""Speed and memory of the statistics, in one run beside bare scans of the same file and other profilers.
 
-The file is invented once under .mlobs/bench. A start: peers that profile (whylogs, Evidently, NannyML, TFDV)
-come with the next work on the statistics. Times are the best of three, reading the file included.
+A day of rows and a baseline half as large are invented once under .mlobs/bench. Every candidate runs in a
+process of its own; `work` leaves imports and preparation out, `whole` is the process from start to end. Peers
+run in environments of their own under .mlobs/bench/peers: `--install` makes them, an absent one is told.
 """
 
+import argparse
+import json
+import os
 import platform
 import resource
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from importlib.metadata import version
-from multiprocessing import cpu_count, get_context
 from pathlib import Path
 
-import duckdb
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-from sklearn.metrics import roc_auc_score
-
-from mlobs_pipelines.core.buckets import fit_grid
-from mlobs_pipelines.engine.scan import FeaturePlan, ScanPlan, scan_labels, scan_log
-
-ROWS, REPEATS, BINS = 1_000_000, 3, 10
-NUMERIC = [f"x{i}" for i in range(10)]
-CATEGORICAL = ["airport", "airline", "aircraft"]
-SEGMENTS = {"airport": 3, "airline": 16}
-FILE = Path(".mlobs/bench/predictions.parquet")
-
-
-def make() -> None:
-    """Write the file: two in a hundred values missing, a score that knows something of the label."""
-    draw = np.random.default_rng(7)
-    score = draw.beta(2, 5, ROWS)
-    columns = {name: pa.array(draw.normal(size=ROWS), mask=draw.random(ROWS) < 0.02) for name in NUMERIC}
-    for name, size in zip(CATEGORICAL, (3, 16, 100), strict=True):
-        names = pa.array([f"{name}{i}" for i in range(size)])
-        columns[name] = names.take(pa.array(draw.integers(0, size, ROWS)))
-    columns |= {"score": pa.array(score), "label": pa.array((draw.random(ROWS) < score).astype(np.int64))}
-    columns["latency_ms"] = pa.array(draw.lognormal(3, 0.5, ROWS))
-    columns |= {"lag_s": pa.array(draw.exponential(2e4, ROWS)), "age_s": pa.array(np.full(ROWS, 2.6e6))}
-    same = {"day": "2013-03-01", "model_version": "v1", "role": "champion", "status": "ok", "state": "known"}
-    columns |= {name: pa.array([text] * ROWS) for name, text in same.items()}
-    FILE.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.table(columns), FILE, compression="snappy")
+HOME = Path(".mlobs/bench")
+PEERS = HOME / "peers"
+NUMBERS = [f"x{i:02d}" for i in range(40)]
+NAMES = {f"c{i}": size for i, size in enumerate((3, 8, 16, 50, 100, 100, 200, 300, 500, 1000))}
+VERSIONS = ["v1", "v2", "v3"]
+SEGMENT, SEGMENTS = "region", 8
+ROW_GROUP = 131_072  # as the lake writes
+REQUIREMENTS = {  # what each needs beside itself is what its own package forgets to ask for, or to forbid
+    "evidently": ["evidently==0.7.23", "pandas<3"],
+    "whylogs": ["whylogs[viz]==1.6.4", "pandas<3", "numpy<2", "pyarrow<20", "setuptools<81"],
+    "nannyml": ["nannyml==0.13.1", "statsmodels"],
+    "tfdv": ["tensorflow-data-validation==1.16.1", "dill", "setuptools<81"],
+}
+SILENT = ["NML_DISABLE_USAGE_LOGGING=1", "WHYLOGS_NO_ANALYTICS=true", "DO_NOT_TRACK=1"]  # no calls home
 
 
-def ours() -> None:
-    """Every count that all metrics of all families need, for all rows and each value of two segments."""
-    table = pq.read_table(FILE)
-    grid = fit_grid(np.random.default_rng(8).normal(size=10_000))
-    features = [*(FeaturePlan(x, grid) for x in NUMERIC), *(FeaturePlan(x, None) for x in CATEGORICAL)]
-    plan = ScanPlan(tuple(features), tuple(SEGMENTS), {"v1": 0.5})
-    assert scan_log(table, plan).num_rows + scan_labels(table, plan).num_rows > 0
+def file_of(rows: int, kind: str) -> Path:
+    """Where the invented rows are."""
+    return HOME / f"{kind}-{rows}.parquet"
 
 
-def bare_scan() -> None:
-    """Count, minimum and maximum of the same columns, by DuckDB: what reading them costs at least."""
-    names = [*NUMERIC, *CATEGORICAL, "score", "label", "latency_ms", "lag_s", "age_s"]
+def make(rows: int, kind: str, seed: int) -> None:
+    """Write a file: normal, skewed and rounded numbers, two in a hundred missing, and categories."""
+    import pyarrow.parquet as pq
+
+    path = file_of(rows, kind)
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    writer, draw = None, _draw(seed)
+    for start in range(0, rows, ROW_GROUP):
+        part = _rows(draw, min(ROW_GROUP, rows - start))
+        texts = [field.name for field in part.schema if str(field.type) == "string"]
+        writer = writer or pq.ParquetWriter(path, part.schema, compression="snappy", use_dictionary=texts)
+        writer.write_table(part)
+    writer.close()
+
+
+def _draw(seed: int) -> object:
+    import numpy as np
+
+    return np.random.default_rng(seed)
+
+
+def _rows(draw: object, rows: int) -> object:
+    import numpy as np
+    import pyarrow as pa
+
+    kinds = [
+        lambda: draw.normal(size=rows),
+        lambda: draw.normal(100, 3, rows),
+        lambda: draw.lognormal(3, 1, rows),
+        lambda: np.round(draw.normal(50, 12, rows)),
+    ]
+    same = {"day": "2024-03-01", "role": "champion", "status": "ok", "state": "labelled"}
+    columns = {name: pa.array([text] * rows) for name, text in same.items()}
+    columns["model_version"] = pa.array(VERSIONS).take(pa.array(draw.integers(0, 3, rows)))
+    columns[SEGMENT] = pa.array([f"r{i}" for i in range(SEGMENTS)]).take(
+        pa.array(draw.integers(0, SEGMENTS, rows))
+    )
+    for position, name in enumerate(NUMBERS):
+        columns[name] = pa.array(kinds[position % 4](), mask=draw.random(rows) < 0.02)
+    for name, size in NAMES.items():
+        columns[name] = pa.array([f"{name}-{i}" for i in range(size)]).take(
+            pa.array(draw.integers(0, size, rows))
+        )
+    score = draw.beta(2, 5, rows)
+    columns |= {"score": pa.array(score), "label": pa.array((draw.random(rows) < score).astype(np.int64))}
+    columns |= {
+        "latency_ms": pa.array(draw.lognormal(3, 0.5, rows)),
+        "lag_s": pa.array(draw.exponential(2e4, rows)),
+    }
+    return pa.table(columns | {"age_s": pa.array(np.full(rows, 2.6e6))})
+
+
+def plan_of(baseline: Path) -> object:
+    """What is counted: cells fixed on the baseline."""
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    from mlobs_pipelines.core.buckets import fit_grid
+    from mlobs_pipelines.engine.scan import FeaturePlan, ScanPlan
+
+    features = [FeaturePlan(name, None) for name in NAMES]
+    for name in NUMBERS:
+        values = pq.read_table(baseline, columns=[name]).column(0).drop_null().to_numpy()
+        features.append(FeaturePlan(name, fit_grid(values[np.isfinite(values)])))
+    return ScanPlan(tuple(features), (SEGMENT,), dict.fromkeys(VERSIONS, 0.5))
+
+
+def statistics(day: Path, baseline: Path) -> None:
+    """Every count that all metrics of all families need, per version, and per version and region."""
+    from mlobs_pipelines.engine.reading import read_batches
+    from mlobs_pipelines.engine.scan import LabelScan, LogScan
+
+    plan = plan_of(baseline)
+    with _Timed():
+        log, labels = LogScan(plan), LabelScan(plan)
+        for batch in read_batches(str(day)):
+            log.add(batch)
+            labels.add(batch)
+        rows = log.finish().num_rows + labels.finish().num_rows
+    assert rows > 0
+
+
+def duckdb(day: Path, _: Path) -> None:
+    """Count, minimum and maximum of every column, by DuckDB on two threads."""
+    import duckdb as engine
+    import pyarrow.parquet as pq
+
+    names = pq.read_schema(day).names
     sums = ", ".join(f"count({name}), min({name}), max({name})" for name in names)
-    duckdb.connect().sql(f"SELECT {sums} FROM '{FILE}'").fetchall()  # noqa: S608 - our own names
+    connection = engine.connect()
+    connection.execute("SET threads = 2")
+    with _Timed():
+        connection.execute(f"SELECT {sums} FROM '{day}'").fetchall()  # noqa: S608 - our own names
 
 
-def peer() -> None:
-    """AUC by scikit-learn and PSI of every feature on numpy quantile edges, for the same groups; no more."""
-    table = pq.read_table(FILE, columns=[*NUMERIC, *CATEGORICAL, "score", "label"])
-    numbers = {name: table.column(name).to_numpy() for name in [*NUMERIC, "score", "label"]}
-    codes = {name: np.unique(table.column(name).to_numpy(), return_inverse=True)[1] for name in CATEGORICAL}
-    edges = {name: np.nanquantile(numbers[name], np.linspace(0, 1, BINS + 1)) for name in NUMERIC}
-    whole = {name: np.histogram(numbers[name], edges[name])[0] for name in NUMERIC}
-    for rows in _groups(codes):
-        roc_auc_score(numbers["label"][rows], numbers["score"][rows])
-        for name in NUMERIC:
-            _psi(np.histogram(numbers[name][rows], edges[name])[0], whole[name])
-        for code in codes.values():
-            _psi(np.bincount(code[rows], minlength=100), np.bincount(code, minlength=100))
+def pyarrow(day: Path, _: Path) -> None:
+    """Count, minimum and maximum of every column, by PyArrow, a row group at a time."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    with _Timed(), pq.ParquetFile(day, pre_buffer=False, buffer_size=65_536) as file:
+        for batch in file.iter_batches(ROW_GROUP):
+            for column in batch.columns:
+                pc.count(column)
+                pc.min_max(column)
 
 
-def _groups(codes: dict[str, np.ndarray]) -> Iterator[np.ndarray]:
-    yield np.ones(ROWS, dtype=bool)
-    for name, size in SEGMENTS.items():
-        yield from (codes[name] == value for value in range(size))
+def drift(day: Path, baseline: Path) -> None:
+    """All that peers do: profile the baseline and the day from their files, then compare them."""
+    with _Timed():
+        rows = _profiles(day, baseline)
+        _compare(*rows)
 
 
-def _psi(window: np.ndarray, baseline: np.ndarray) -> float:
-    p, q = ((counts + 0.5) / (counts.sum() + 0.5 * counts.size) for counts in (window, baseline))
-    return float(((p - q) * np.log(p / q)).sum())
+def comparison(day: Path, baseline: Path) -> None:
+    """Drift of every feature from statistics that are there."""
+    rows = _profiles(day, baseline)
+    _compare(*rows)
+    with _Timed():
+        _compare(*rows)
 
 
-def measure(work: Callable[[], None]) -> tuple[float, float, float]:
-    """Wall seconds and CPU seconds (best of three), and the peak memory of the process in MB."""
-    timed = []
-    for _ in range(REPEATS):
-        wall, cpu = time.perf_counter(), time.process_time()
-        work()
-        timed.append((time.perf_counter() - wall, time.process_time() - cpu))
-    unit = 1024**2 if sys.platform == "darwin" else 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-    return min(wall for wall, _ in timed), min(cpu for _, cpu in timed), peak
+def _profiles(day: Path, baseline: Path) -> tuple[object, object, object]:
+    from mlobs_pipelines.engine.reading import read_batches
+    from mlobs_pipelines.engine.scan import LogScan
+
+    plan, found = plan_of(baseline), []
+    for path in (baseline, day):
+        scan = LogScan(plan)
+        for batch in read_batches(str(path)):
+            scan.add(batch)
+        found.append(scan.finish())
+    return plan, *found
+
+
+def _compare(plan: object, before: object, after: object) -> None:
+    """PSI of every feature, in every group, on ten bins of the baseline."""
+    import numpy as np
+
+    totals = [_binned(plan, rows) for rows in (before, after)]
+    for name, bins in totals[0].items():
+        shares = [(some + 0.5) / (some + 0.5).sum(axis=1, keepdims=True) for some in (bins, totals[1][name])]
+        psi = ((shares[1] - shares[0]) * np.log(shares[1] / shares[0])).sum(axis=1)
+        assert (psi < 1).all()
+
+
+def _binned(plan: object, rows: object) -> dict[str, object]:
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from mlobs_pipelines.core.buckets import bucket_of
+    from mlobs_pipelines.engine.cells import flatten
+
+    names = {feature.name: feature.grid for feature in plan.features}
+    keys = pa.StructArray.from_arrays(
+        [rows.column(name).combine_chunks() for name in ("model_version", "segment", "segment_value")],
+        ["version", "segment", "value"],
+    )
+    texts = pc.binary_join_element_wise(*(keys.field(i) for i in range(3)), "|")
+    groups = np.unique(texts.to_numpy(zero_copy_only=False), return_inverse=True)[1]
+    found = {}
+    parts = pc.binary_join_element_wise(rows.column("subject"), rows.column("part"), "|")
+    for name, grid in names.items():
+        mask = pc.equal(parts, f"{name}|{'categories' if grid is None else 'cells'}")
+        mine = rows.filter(mask)
+        flat, group = flatten(mine), groups[mask.to_numpy()]
+        if grid is None:
+            words = flat.names.dictionary_encode()
+            order = np.argsort(np.array(words.dictionary.to_pylist()))
+            codes = np.argsort(order)[words.indices.to_numpy()]
+            width = order.size
+        else:
+            codes, width = np.minimum(bucket_of(flat.codes, grid) // 64, 255), 256
+        bins = np.zeros((int(groups.max()) + 1, width))
+        np.add.at(bins, (group[flat.row], codes), flat.counts)
+        found[name] = bins
+    return found
+
+
+def history(day: Path, baseline: Path) -> None:
+    """Drift of a year by quarter, per feature and group, from statistics stored by day."""
+    import history as year
+
+    plan = plan_of(baseline)
+    year.write(HOME / "year", plan, day)
+    bins = year.bins_of(day, plan)
+    with _Timed():
+        year.query(HOME / "year", plan, bins)
+
+
+class _Timed:
+    def __enter__(self) -> None:
+        self.started, self.cpu = time.perf_counter(), time.process_time()
+
+    def __exit__(self, *_: object) -> None:
+        seconds, cpu = time.perf_counter() - self.started, time.process_time() - self.cpu
+        print(json.dumps({"seconds": seconds, "cpu": cpu}))
+
+
+OWN = {
+    "statistics": statistics,
+    "duckdb": duckdb,
+    "pyarrow": pyarrow,
+    "comparison": comparison,
+    "drift": drift,
+    "history": history,
+}
+
+
+def _python(name: str) -> Path:
+    return PEERS / name / "bin" / "python"
+
+
+def install() -> None:
+    """Make an environment of its own for every peer that has none."""
+    uv = Path(sys.executable).with_name("uv")
+    for name, wanted in REQUIREMENTS.items():
+        if not _python(name).exists():
+            subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, PEERS / name], check=True)
+        done = subprocess.run(
+            [uv, "pip", "install", "--quiet", "--python", _python(name), *wanted, "pyarrow"], check=False
+        )
+        print(f"{name}: {'installed' if done.returncode == 0 else 'could not be installed'}")
+
+
+def measured(name: str, rows: int, times: int, limit_s: float) -> dict[str, float] | str:
+    """Best of several runs, each a process of its own; what went wrong, if anything."""
+    script = [sys.executable, __file__, "--work", name] if name in OWN else _peer_script(name)
+    if not script:
+        return "absent; --install makes it"
+    files = [str(file_of(rows, "day")), str(file_of(rows // 2, "baseline"))]
+    found = []
+    for _ in range(times):
+        started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+        try:
+            done = subprocess.run(
+                [*script, "--files", *files], capture_output=True, text=True, timeout=limit_s, check=False
+            )
+        except subprocess.TimeoutExpired:
+            return f"not done after {limit_s:.0f} s"
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        if done.returncode:
+            return f"failed: {(done.stderr.strip().splitlines() or ['no message'])[-1][:150]}"
+        said = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"')]
+        whole = {"whole": time.perf_counter() - started, "whole_cpu": _cpu(after) - _cpu(before)}
+        found.append({key: value for one in said for key, value in one.items()} | whole)
+    return {key: min(one[key] for one in found) for key in found[0]}
+
+
+def _peer_script(name: str) -> list[str]:
+    python = _python(name)
+    script = [str(python), str(Path(__file__).with_name("peers.py")), "--work", name]
+    return ["env", *SILENT, *script] if python.exists() else []
+
+
+def _cpu(usage: resource.struct_rusage) -> float:
+    return usage.ru_utime + usage.ru_stime
+
+
+def report(results: dict[str, dict[str, float] | str], rows: int) -> None:
+    """Ratios first, then seconds, peaks, and what they were taken on."""
+    done = {name: found for name, found in results.items() if isinstance(found, dict)}
+    for one, base, keys in [
+        *(("statistics", scan, ("seconds", "cpu")) for scan in ("duckdb", "pyarrow")),
+        *((peer, "drift", ("whole", "whole_cpu")) for peer in REQUIREMENTS),
+    ]:
+        if one in done and base in done:
+            wall, cpu = (done[one][key] / done[base][key] for key in keys)
+            print(f"{one + ' / ' + base:26} {wall:7.2f} x wall {cpu:7.2f} x CPU")
+    heads = ("work s", "work CPU", "whole s", "whole CPU", "peak MB")
+    print(f"\n{'':14}" + "".join(f"{head:>11}" for head in heads))
+    for name, found in results.items():
+        print(f"{name:14} {found}" if isinstance(found, str) else f"{name:14}{_figures(found)}")
+    groups = len(VERSIONS) * (1 + SEGMENTS)
+    width = f"{len(NUMBERS)} numeric + {len(NAMES)} categorical"
+    print(f"{rows:,} rows x {width}, {groups} groups, baseline {rows // 2:,} rows")
+    packages = ", ".join(f"{name} {version(name)}" for name in ("duckdb", "numpy", "pyarrow"))
+    load = ", ".join(f"{some:.1f}" for some in os.getloadavg())
+    print(f"{platform.machine()}, {os.cpu_count()} cores, load {load}, Python {platform.python_version()}")
+    print(packages)
+
+
+def _figures(found: dict[str, float]) -> str:
+    times = (f"{found[key]:11.2f}" for key in ("seconds", "cpu", "whole", "whole_cpu"))
+    return "".join(times) + f"{found['peak_mb']:11.0f}"
 
 
 def main() -> None:
-    """Measure each in a process of its own; print ratios first, then seconds and what they were taken on."""
-    if not FILE.exists():
-        make()
-    with get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-        own, scan, other = (pool.apply(measure, (work,)) for work in (ours, bare_scan, peer))
-    for name, one, base in (("statistics / DuckDB", own, scan), ("scikit-learn / statistics", other, own)):
-        print(f"{name:26} {one[0] / base[0]:6.2f} x wall  {one[1] / base[1]:6.2f} x CPU")
-    for name, (wall, cpu, peak) in {"statistics": own, "DuckDB": scan, "scikit-learn": other}.items():
-        print(f"{name:26} {wall:6.2f} s wall  {cpu:6.2f} s CPU  {peak:6.0f} MB peak")
-    groups = 1 + sum(SEGMENTS.values())
-    print(f"{ROWS:,} rows x {len(NUMERIC)} numeric + {len(CATEGORICAL)} categorical, {groups} groups")
-    packages = ", ".join(f"{name} {version(name)}" for name in ("duckdb", "numpy", "pyarrow", "scikit-learn"))
-    print(f"{platform.machine()}, {cpu_count()} cores, Python {platform.python_version()}, {packages}")
+    """Measure and report, or do one candidate's work."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--times", type=int, default=3)
+    parser.add_argument("--only", nargs="*", choices=[*OWN, *REQUIREMENTS])
+    parser.add_argument("--limit", type=float, default=900.0, help="seconds given to one run of a peer")
+    parser.add_argument("--install", action="store_true")
+    parser.add_argument("--work", choices=list(OWN))
+    parser.add_argument("--files", nargs=2, type=Path)
+    given = parser.parse_args()
+    if given.work:
+        OWN[given.work](*given.files)
+        print(json.dumps({"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+        return
+    if given.install:
+        install()
+    make(given.rows, "day", 7)
+    make(given.rows // 2, "baseline", 8)
+    names = given.only or [*OWN, *REQUIREMENTS]
+    found = {n: measured(n, given.rows, given.times if n in OWN else 1, given.limit) for n in names}
+    report(found, given.rows)
 
 
 if __name__ == "__main__":
