@@ -1,5 +1,6 @@
 """Rows of the metric store against scikit-learn, scipy and plain counting on the raw rows."""
 
+import json
 from datetime import date, timedelta
 
 import numpy as np
@@ -242,7 +243,9 @@ def test_a_row_says_what_it_is(stored):
     """Role, maturity, day, inputs and verdict of a row are those of its window."""
     row = read(stored, "b", ("", ""), SPANS[1], "auc")
     assert (row["role"], row["day"], row["window_end"]) == ("shadow", "2024-03-02", date(2024, 3, 3))
-    assert row["inputs"].endswith(":7d")
+    told = json.loads(row["inputs"])
+    assert (told["days"], told["rule"]["metric"], told["rule"]["window"]) == (7, "auc", "7d")
+    assert told["statistics"]
     assert row["verdict"] == "undecided"
     assert "only 3 of its 7 days" in row["reason"]
 
