@@ -13,7 +13,7 @@ import polars as pl
 
 from mlobs_pipelines.contracts.odcs import Contract
 from mlobs_pipelines.defs.checks import Finding
-from mlobs_pipelines.steps.ingest.evidence import RELEASED
+from mlobs_pipelines.steps.ingest.repeats import RELEASED
 
 COUNTS = ("rows_in", "accepted", "repeated", "quarantined", "refused", "sampled_out")
 DAY = timedelta(days=1)

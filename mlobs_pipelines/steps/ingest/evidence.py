@@ -5,7 +5,7 @@ it is read again.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from functools import partial
 
@@ -15,12 +15,12 @@ import pyarrow as pa
 from mlobs_pipelines.contracts.odcs import Contract
 from mlobs_pipelines.steps.ingest.intake import Taken
 from mlobs_pipelines.steps.ingest.publication import LARGE, Batch, delivered_on
+from mlobs_pipelines.steps.ingest.repeats import RELEASED
 from mlobs_pipelines.steps.walk import Walk, texts
 from mlobs_pipelines.store.lake import Where
 from mlobs_pipelines.store.tables import DELIVERIES, HASH_ALIASES, QUARANTINE, SAMPLED_OUT
 
 ACCEPTED, PARTIAL, REFUSED = "accepted", "partial", "refused"
-RELEASED = " (released)"  # ends the name under which rows of a delivery left quarantine
 RECORD = pl.DataFrame(DELIVERIES.schema.empty_table()).schema
 
 
@@ -39,9 +39,11 @@ def records(batch: Batch, taken: Sequence[Taken], before: pl.DataFrame) -> pl.Da
     replaced = new.filter(pl.col("state") != REFUSED)
     kept = before.join(replaced, on=["day", "delivery"], how="anti")
     kept = kept.join(withdrawn(before, taken), on=["day", "delivery", "sha256"], how="anti")
-    kept = kept.join(new, on=["day", "delivery", "sha256"], how="anti")
+    # The very same file can be accepted under one contract and refused under the next: its rows stay too.
+    refused = new.filter(pl.col("state") == REFUSED)
+    kept = kept.join(refused, on=["day", "delivery", "sha256", "state"], how="anti")
     return pl.concat([kept.with_columns(at_source=pl.lit(value=False)), new]).sort(
-        "day", "delivery", "sha256"
+        "day", "delivery", "sha256", "state"
     )
 
 
@@ -61,12 +63,17 @@ def withdrawn(before: pl.DataFrame, taken: Sequence[Taken]) -> pl.DataFrame:
 
 
 def write_records(
-    batch: Batch, days: Sequence[date], found: pl.DataFrame, touched: Sequence[str] = ()
+    batch: Batch,
+    days: Sequence[date],
+    found: Callable[[pl.DataFrame], pl.DataFrame],
+    touched: Sequence[str] = (),
 ) -> pl.DataFrame:
     """Publish the records of some days, with how many rows of each delivery stand back by now.
 
     Parameters
     ----------
+    found
+        Makes them of those that the days have; called again where another run has written meanwhile.
     touched
         Event days that were published: rows on them that other days delivered may stand back now, or again.
 
@@ -76,13 +83,17 @@ def write_records(
         The records as published.
     """
     elsewhere = sorted(delivered_on(batch, touched) - set(texts(days))) if touched else []
-    others = earlier(batch.walk, batch.contract, [date.fromisoformat(day) for day in elsewhere])
-    every = _counted(batch, pl.concat([found, others]))
-    wanted = sorted({*texts(days), *others.get_column("day")})
-    partitions = [(batch.contract.dataset, day) for day in wanted]
-    rows = every.to_arrow().cast(DELIVERIES.schema)
-    batch.walk.lake.replace(batch.walk.model, DELIVERIES, partitions, rows, commit=batch.commit)
-    return every.filter(pl.col("day").is_in(texts(days)))
+    written: list[pl.DataFrame] = []
+
+    def compute() -> pa.Table:
+        others = earlier(batch.walk, batch.contract, [date.fromisoformat(day) for day in elsewhere])
+        mine = found(earlier(batch.walk, batch.contract, days))
+        written.append(_counted(batch, pl.concat([mine, others])))
+        return written[-1].to_arrow().cast(DELIVERIES.schema)
+
+    partitions = [(batch.contract.dataset, day) for day in sorted({*texts(days), *elsewhere})]
+    batch.walk.lake.update(batch.walk.model, DELIVERIES, partitions, compute, commit=batch.commit)
+    return written[-1].filter(pl.col("day").is_in(texts(days)))
 
 
 def write_quarantine(batch: Batch, days: Sequence[date], taken: Sequence[Taken], found: pl.DataFrame) -> None:

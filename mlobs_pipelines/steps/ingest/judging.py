@@ -20,17 +20,23 @@ from mlobs_pipelines.store.tables import RULE_RESULTS
 
 def judge(batch: Batch, days: Sequence[str]) -> None:
     """Run the rules of every table on every day, and publish what they say."""
-    if not any(table.expectations or table.day_rules for table in batch.contract.tables):
+    lake, model = batch.walk.lake, batch.walk.model
+    ruled = any(table.expectations or table.day_rules for table in batch.contract.tables)
+    # A contract that has dropped its last rule must not leave days held by what that rule has said.
+    if not ruled and not lake.exists(model, RULE_RESULTS.name):
         return
-    found = [
-        {"dataset": batch.contract.dataset, "day": day, "table": table.name, **_plain(result)}
-        for day in days
-        for table in batch.contract.tables
-        for result in _results(batch, table, day)
-    ]
-    rows = pa.Table.from_pylist(found, schema=RULE_RESULTS.schema)
+
+    def compute() -> pa.Table:
+        found = [
+            {"dataset": batch.contract.dataset, "day": day, "table": table.name, **_plain(result)}
+            for day in days
+            for table in batch.contract.tables
+            for result in _results(batch, table, day)
+        ]
+        return pa.Table.from_pylist(found, schema=RULE_RESULTS.schema)
+
     partitions = [(batch.contract.dataset, day) for day in days]
-    batch.walk.lake.replace(batch.walk.model, RULE_RESULTS, partitions, rows, commit=batch.commit)
+    lake.update(model, RULE_RESULTS, partitions, compute, commit=batch.commit)
 
 
 def _results(batch: Batch, table: Table, day: str) -> tuple[RuleResult, ...]:

@@ -5,7 +5,7 @@ what those brought before, `repeats` says which rows stand back, and these are k
 together in memory, or one by one as a stream where they are large.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -159,11 +159,21 @@ def _stored(batch: Batch, days: list[str]) -> pl.DataFrame:
     """
     kept = [_read(batch, layout, days) for layout in (batch.layout, batch.repeats)]
     both = pl.concat([frame.select(batch.layout.schema.names) for frame in kept])
-    return batch.standing(both).unique(["day", *IDENTITY], keep="first", maintain_order=True)
+    return both.unique(["day", *IDENTITY], keep="first", maintain_order=True)
 
 
 def _read(batch: Batch, layout: TableLayout, days: list[str]) -> pl.DataFrame:
-    return pl.DataFrame(batch.walk.lake.read(batch.walk.model, layout, where={"day": days}))
+    """Stored rows of other deliveries; those that are replaced may be many and are never held at once."""
+    lake, model = batch.walk.lake, batch.walk.model
+    kept = [pl.DataFrame(layout.empty())]
+    if lake.exists(model, layout.name):
+        stored = lake.dataset(model, layout, where={"day": days})
+        kept += [batch.standing(_frame(part)) for part in stored.to_batches()]
+    return pl.concat(kept, how="vertical_relaxed")
+
+
+def _frame(part: pa.RecordBatch) -> pl.DataFrame:
+    return pl.DataFrame(pa.Table.from_batches([part]))
 
 
 def _beaten(contract: Contract, rows: pl.DataFrame) -> pl.DataFrame:
@@ -172,10 +182,8 @@ def _beaten(contract: Contract, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _by_table(contract: Contract, rows: pl.DataFrame) -> Iterator[tuple[Table, pl.DataFrame]]:
-    """Rows of each table that says which of them are the same."""
     for table in contract.tables:
-        if table.primary_key:
-            yield table, rows.filter(pl.col("view") == table.name) if "view" in rows.columns else rows
+        yield table, rows.filter(pl.col("view") == table.name) if "view" in rows.columns else rows
 
 
 def _none_beaten() -> pl.DataFrame:
@@ -199,22 +207,42 @@ class _Beside:
     def enter(self, beaten: pl.DataFrame) -> None:
         """Add the rows that stand back to those that did."""
         self._beaten = beaten.select(self.batch.repeats.schema.names)
-        before = self.batch.standing(_read(self.batch, self.batch.repeats, self.days))
-        again = before.join(self._beaten, on=["day", *IDENTITY], how="anti")
-        self._stay = again.height > 0
-        self._write(pl.concat([self._beaten, again], how="vertical_relaxed"))
+
+        def compute() -> pl.DataFrame:
+            again = self._others()
+            self._stay = again.height > 0
+            return pl.concat([self._beaten, again], how="vertical_relaxed")
+
+        self._write(compute)
 
     def leave(self) -> None:
-        """Take out the rows that stand again."""
-        if self._stay:
-            self._write(self._beaten)
+        """Take out the rows that stand again, and see to it that no other run took out those that do not."""
+        if self._stay or self._beaten.height:
+            self._write(self._settled)
 
-    def _write(self, rows: pl.DataFrame) -> None:
+    def _others(self) -> pl.DataFrame:
+        """Rows that stood back, as far as they are known, and do not any more."""
+        before = _read(self.batch, self.batch.repeats, self.days)
+        return before.join(self._beaten, on=["day", *IDENTITY], how="anti")
+
+    def _settled(self) -> pl.DataFrame:
+        """What stands back by the table as it is now: a run that came in between may have changed it."""
+        lake, model, where = self.batch.walk.lake, self.batch.walk.model, {"day": self.days}
+        aside = pl.DataFrame(lake.read(model, self.batch.repeats, where=where))
+        places = ["day", *IDENTITY]
+        others = aside.join(self._beaten, on=places, how="anti")
+        rows = pl.concat([self._beaten, others], how="vertical_relaxed")
+        for part in lake.dataset(model, self.batch.layout, where=where).to_batches(columns=places):
+            rows = rows.join(_frame(part), on=places, how="anti")
+        return rows
+
+    def _write(self, compute: Callable[[], pl.DataFrame]) -> None:
+        """Write what is computed, anew where another run has written the same days meanwhile."""
         lake, model, layout = self.batch.walk.lake, self.batch.walk.model, self.batch.repeats
-        if rows.is_empty() and not lake.exists(model, layout.name):
+        if self._beaten.is_empty() and not lake.exists(model, layout.name):
             return
         partitions = [(day,) for day in self.days]
-        lake.replace(model, layout, partitions, _arrow(rows, layout), commit=self.batch.commit)
+        lake.update(model, layout, partitions, lambda: _arrow(compute(), layout), commit=self.batch.commit)
 
 
 def _arrow(frame: pl.DataFrame, layout: TableLayout) -> pa.Table:
@@ -259,7 +287,8 @@ def _beaten_of_stream(batch: Batch, day: str) -> pl.DataFrame:
 def _key_columns(batch: Batch) -> list[str]:
     keys = [name for table in batch.contract.tables for name in table.primary_key]
     view = ["view"] if "view" in batch.layout.schema.names else []
-    return list(dict.fromkeys(["day", *view, *keys]))
+    places = [] if all(table.primary_key for table in batch.contract.tables) else IDENTITY
+    return list(dict.fromkeys(["day", *view, *keys, *places]))
 
 
 def _rows_of(batch: Batch, day: str, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
@@ -301,15 +330,22 @@ def delivered_on(batch: Batch, days: Sequence[str]) -> set[str]:
 def stored_of(batch: Batch, day: str, delivered_on: str, delivery: str) -> Iterator[pl.DataFrame]:
     """Yield the stored rows of one delivery on one event day, those that stand back too, in their order."""
     lake, model = batch.walk.lake, batch.walk.model
-    wanted = (ds.field(IDENTITY[0]) == delivered_on) & (ds.field(IDENTITY[1]) == delivery)
-    frames = []
-    for layout in (batch.layout, batch.repeats):
-        if lake.exists(model, layout.name):
-            dataset = lake.dataset(model, layout, where={"day": day})
-            rows = dataset.to_table(filter=wanted, columns=batch.layout.schema.names)
-            frames.append(pl.DataFrame(rows))
-    whole = pl.concat(frames).unique(list(IDENTITY)).sort(IDENTITY[2])
-    yield from whole.iter_slices(BLOCK)
+    row = ds.field(IDENTITY[2])
+    mine = (ds.field(IDENTITY[0]) == delivered_on) & (ds.field(IDENTITY[1]) == delivery)
+    stored = [
+        lake.dataset(model, layout, where={"day": day})
+        for layout in (batch.layout, batch.repeats)
+        if lake.exists(model, layout.name)
+    ]
+    # One delivery may be all of a day that does not fit into memory: its rows are read block by block.
+    blocks: set[int] = set()
+    for dataset in stored:
+        for part in dataset.to_batches(filter=mine, columns=[IDENTITY[2]]):
+            blocks.update(_frame(part).select(pl.all() // BLOCK).to_series().unique())
+    for block in sorted(blocks):
+        wanted = mine & (row >= block * BLOCK) & (row < (block + 1) * BLOCK)
+        found = [dataset.to_table(filter=wanted, columns=batch.layout.schema.names) for dataset in stored]
+        yield pl.concat(pl.DataFrame(rows) for rows in found).unique(list(IDENTITY)).sort(IDENTITY[2])
 
 
 def _recut(frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:

@@ -22,7 +22,6 @@ from mlobs_pipelines.contracts.rows import Seen
 from mlobs_pipelines.sources.deliveries import BATCH_ROWS, Delivery, Slot
 from mlobs_pipelines.steps.ingest.evidence import (
     RECORD,
-    RELEASED,
     earlier,
     record,
     write_left_out,
@@ -32,6 +31,7 @@ from mlobs_pipelines.steps.ingest.intake import ROW, Taken, accept
 from mlobs_pipelines.steps.ingest.judging import judge
 from mlobs_pipelines.steps.ingest.publication import LARGE, Batch, publish, stored_of
 from mlobs_pipelines.steps.ingest.recheck import REASONS, recheck
+from mlobs_pipelines.steps.ingest.repeats import RELEASED
 from mlobs_pipelines.steps.ingest.spool import Room, Spool
 from mlobs_pipelines.steps.ingest.step import batch_of
 from mlobs_pipelines.steps.walk import Walk
@@ -273,7 +273,6 @@ def _publish(walk: Walk, contract: Contract, day: date, pieces: list[_Piece]) ->
         _add_earlier(batch, piece, before)
     mine = before.filter(pl.col("delivery").is_in([one.name for one in taken]))
     new = pl.DataFrame([_record(batch, one) for one in taken], schema=RECORD)
-    found = pl.concat([before.join(mine, on="delivery", how="anti"), new]).sort("day", "delivery", "sha256")
     touched = sorted(
         {
             *mine.get_column("event_days").explode().drop_nulls(),
@@ -281,13 +280,19 @@ def _publish(walk: Walk, contract: Contract, day: date, pieces: list[_Piece]) ->
         }
     )
     # Said before it is done: a run that ends in between leaves a word of which days it reached.
-    reaching = pl.when(pl.col("delivery").is_in(new.get_column("delivery").implode())).then(pl.lit(touched))
-    write_records(batch, [day], found.with_columns(event_days=reaching.otherwise("event_days")))
+    reaching = new.with_columns(event_days=pl.lit(touched, pl.List(pl.String)))
+    write_records(batch, [day], partial(_beside, reaching))
     write_left_out(batch, [day], taken)
     versions = publish(batch, touched)
-    write_records(batch, [day], found, touched)
+    write_records(batch, [day], partial(_beside, new), touched)
     judge(batch, touched)
     return {date.fromisoformat(key) for key, version in versions.items() if version.changed}
+
+
+def _beside(new: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
+    """Records of what is released now, beside those of other deliveries."""
+    others = before.join(new, on=["day", "delivery"], how="anti")
+    return pl.concat([others, new]).sort("day", "delivery", "sha256", "state")
 
 
 def _add_earlier(batch: Batch, piece: _Piece, before: pl.DataFrame) -> None:

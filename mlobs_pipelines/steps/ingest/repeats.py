@@ -10,6 +10,7 @@ import polars as pl
 from mlobs_pipelines.contracts.odcs import Privacy, Table
 
 IDENTITY = ("delivered_on", "delivery", "delivery_row")
+RELEASED = " (released)"  # ends the name under which rows of a delivery left quarantine
 IDENTICAL, SUPERSEDED, CONFLICT = "identical", "superseded", "conflict"
 _KEY = ("day", "key_a", "key_b")
 
@@ -20,7 +21,7 @@ def fingerprint(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
     Parameters
     ----------
     frame
-        Rows as stored, all of one table of a contract that has a primary key.
+        Rows as stored, all of one table of a contract.
 
     Returns
     -------
@@ -29,7 +30,7 @@ def fingerprint(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
         hash of the other columns; identifying ones are left out, since two keys hash one value differently),
         version (the correction column, null where none is declared) and `IDENTITY`.
     """
-    keys, rest = list(table.primary_key), _content(table, frame.columns)
+    keys, rest = _keys(table), _content(table, frame.columns)
     version = pl.col(table.correction) if table.correction else pl.lit(None, pl.Int64)
     return frame.select(
         "day",
@@ -43,7 +44,7 @@ def fingerprint(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
 
 def key_hashes(frame: pl.DataFrame, table: Table) -> pl.Series:
     """The first hash of each row's key, as of `fingerprint`."""
-    return frame.select(pl.struct(list(table.primary_key)).hash(1)).to_series()
+    return frame.select(pl.struct(_keys(table)).hash(1)).to_series()
 
 
 def losers(prints: pl.DataFrame) -> pl.DataFrame:
@@ -77,6 +78,17 @@ def losers(prints: pl.DataFrame) -> pl.DataFrame:
     same = pl.when(pl.col("content") == pl.col("standing")).then(pl.lit(IDENTICAL))
     reason = same.when(older).then(pl.lit(SUPERSEDED)).otherwise(pl.lit(CONFLICT))
     return beaten.select("day", *IDENTITY, reason=reason)
+
+
+def _keys(table: Table) -> list[pl.Expr]:
+    """What makes a row one that was said before: its key, or where there is none its place in its delivery.
+
+    So a row that left quarantine and is accepted when its delivery is read again is there once.
+    """
+    if table.primary_key:
+        return [pl.col(name) for name in table.primary_key]
+    day, delivery, row = IDENTITY
+    return [pl.col(day), pl.col(delivery).str.strip_suffix(RELEASED), pl.col(row)]
 
 
 def _content(table: Table, columns: Sequence[str]) -> list[str]:

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -58,8 +59,7 @@ def ingest(walk: Walk, dataset: Dataset, days: Sequence[date]) -> Outcomes:
         with tempfile.TemporaryDirectory(prefix="ingest-", dir=walk.duck.spill) as folder:
             for some, taken in _read(walk, contract, chunk, Room(Path(folder))):
                 for day, outcome in _publish(walk, contract, some, taken).items():
-                    if day not in outcomes or day in some:
-                        outcomes[day] = outcome
+                    outcomes[day] = _latest(outcomes.get(day), outcome, own=day in some)
     return outcomes
 
 
@@ -118,12 +118,12 @@ def _publish(walk: Walk, contract: Contract, days: list[date], taken: list[Taken
     touched = _touched(days, found, before)
     if set(touched) - {day.isoformat() for day in days}:
         # Said before it is done: a run that ends in between leaves a word of which days it reached.
-        write_records(batch, days, pl.concat([_reaching(found, before), outdated]))
+        write_records(batch, days, partial(_reaching, batch, taken))
     write_aliases(batch, read)
     write_left_out(batch, days, read)
     versions = publish(batch, touched)
     write_quarantine(batch, days, taken, found)
-    found = write_records(batch, days, found, touched)
+    found = write_records(batch, days, partial(records, batch, taken), touched)
     judge(batch, touched)
     return {date.fromisoformat(day): _outcome(day, found, version) for day, version in versions.items()}
 
@@ -146,13 +146,24 @@ def _touched(days: Sequence[date], found: pl.DataFrame, before: pl.DataFrame) ->
     return sorted({day.isoformat() for day in days} | set(reached))
 
 
-def _reaching(found: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
+def _reaching(batch: Batch, taken: list[Taken], before: pl.DataFrame) -> pl.DataFrame:
     """Records that name the days their deliveries reach now and those they reached before."""
-    was = before.select("day", "delivery", "sha256", was="event_days").unique(["day", "delivery", "sha256"])
+    found, outdated = records(batch, taken, before), withdrawn(before, taken)
+    # One name may have several records: of the file whose rows are there, and of those refused since.
+    was = before.group_by("day", "delivery").agg(was=pl.col("event_days").explode().drop_nulls())
     joined = found.join(was, on=["day", "delivery"], how="left", maintain_order="left")
     both = pl.concat_list("event_days", pl.col("was").fill_null([])).list.unique().list.sort()
-    named = joined.with_columns(event_days=both).select(found.columns)
-    return named.unique(["day", "delivery", "sha256"], maintain_order=True)
+    reached = pl.when(pl.col("state") == REFUSED).then("event_days").otherwise(both)
+    return pl.concat([joined.with_columns(event_days=reached).select(found.columns), outdated])
+
+
+def _latest(before: Outcome | None, now: Outcome, *, own: bool) -> Outcome:
+    """What became of a day that is published several times in a run: its own deliveries, its last rows."""
+    if before is None:
+        return now
+    changed = before.version.changed or now.version.changed
+    version = replace(now.version, changed=changed)
+    return replace(now if own else before, rows_out=version.rows, version=version)
 
 
 def _outcome(day: str, found: pl.DataFrame, version: PartitionVersion) -> Outcome:
