@@ -9,7 +9,6 @@ import typer
 
 from mlobs_pipelines.cli.output import Format, Output, print_rows
 from mlobs_pipelines.cli.root import DAY, AsOf, Model, app, known, lake, moment_of, out, spec_of
-from mlobs_pipelines.core.metrics import METRICS
 from mlobs_pipelines.core.vocabulary import Verdict, Window
 from mlobs_pipelines.destinations import terminal
 from mlobs_pipelines.settings import Settings
@@ -38,8 +37,9 @@ def metrics(
     form: Output = Format.TABLE,
 ) -> None:
     """Read the metric store: the latest value of every window, or what was known at a moment."""
-    known("metric", metric, METRICS)
-    monitor, moment = spec_of(model).monitor, moment_of(as_of)
+    spec, moment = spec_of(model), moment_of(as_of)
+    monitor = spec.monitor
+    known("metric", metric, spec.metrics)
     known("version", version, monitor.versions)
     known("segment", [segment] if segment else None, [*monitor.segments, "any"])
     rows = MetricStore(lake()).query(

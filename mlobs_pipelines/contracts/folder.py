@@ -6,11 +6,12 @@ Older versions of contracts lie in its folder `older/`. What the documents may s
 
 import hashlib
 import re
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mlobs_pipelines.contracts.crosscheck import Read, cross_problems
+from mlobs_pipelines.contracts.custom import Custom, read_custom
 from mlobs_pipelines.contracts.documents import Document, read_document
 from mlobs_pipelines.contracts.monitor import Monitor
 from mlobs_pipelines.contracts.monitor_reader import check_metrics, read_monitor
@@ -18,6 +19,7 @@ from mlobs_pipelines.contracts.odcs import DATASETS, Contract, Dataset, Table
 from mlobs_pipelines.contracts.odcs_reader import read_contract
 from mlobs_pipelines.contracts.older import Aged, older_problems, read_older, stray_problems
 from mlobs_pipelines.contracts.problems import ContractError, Problem, listed
+from mlobs_pipelines.core.metrics import METRICS, Metric
 
 _OLDER = re.compile(rf"({'|'.join(DATASETS)})-(.+)\.odcs\.yaml")
 _FILES: dict[str, str] = {"monitor": "monitor.yaml"} | {name: f"{name}.odcs.yaml" for name in DATASETS}
@@ -34,7 +36,9 @@ class ModelSpec:
     predictions, features, labels
         What the producers promise; `features` has one table per feature view.
     hash
-        SHA-256 (hex) over all documents; comments and layout do not change it.
+        SHA-256 (hex) over all documents, whose comments and layout do not change it, and modules.
+    custom
+        Metrics of the model's own.
     """
 
     monitor: Monitor
@@ -42,6 +46,12 @@ class ModelSpec:
     features: Contract
     labels: Contract
     hash: str
+    custom: Custom = field(default_factory=Custom)
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        """Every metric of the model by name: the product's, and those of its own."""
+        return {**METRICS, **self.custom.metrics}
 
     @property
     def model(self) -> str:
@@ -102,13 +112,13 @@ def load_models(root: Path, metrics: Collection[str] | None = None) -> dict[str,
         )
     folders = [folder for folder in sorted(root.iterdir()) if folder.is_dir() and folder.name[0] not in "._"]
     found = {folder.name: _read(folder, metrics) for folder in folders}
-    problems = [problem for _, wrong in found.values() for problem in wrong]
+    problems = [problem for _, wrong, _ in found.values() for problem in wrong]
     if problems:
         raise ContractError(problems)
-    return {name: _spec(read, wrong) for name, (read, wrong) in found.items()}
+    return {name: _spec(*one) for name, one in found.items()}
 
 
-def _spec(read: Read, problems: list[Problem]) -> ModelSpec:
+def _spec(read: Read, problems: list[Problem], custom: Custom) -> ModelSpec:
     if problems or read.monitor is None:
         raise ContractError(problems)
     contracts = read.contracts
@@ -117,11 +127,12 @@ def _spec(read: Read, problems: list[Problem]) -> ModelSpec:
         predictions=contracts["predictions"],
         features=contracts["features"],
         labels=contracts["labels"],
-        hash=_hash(read.documents),
+        hash=_hash(read.documents, custom),
+        custom=custom,
     )
 
 
-def _read(folder: Path, metrics: Collection[str] | None) -> tuple[Read, list[Problem]]:
+def _read(folder: Path, metrics: Collection[str] | None) -> tuple[Read, list[Problem], Custom]:
     problems = _strangers(folder)
     documents: dict[str, Document] = {}
     for stem, file in _FILES.items():
@@ -129,10 +140,10 @@ def _read(folder: Path, metrics: Collection[str] | None) -> tuple[Read, list[Pro
         problems += found
         if document is not None:
             documents[stem] = document
-    monitor, found = _monitor(folder, documents, metrics)
+    monitor, custom, found = _monitor(folder, documents, metrics)
     contracts, more = _contracts(folder, documents)
     read = Read(monitor, contracts, documents)
-    return read, sorted({*problems, *found, *more, *cross_problems(read)})
+    return read, sorted({*problems, *found, *more, *cross_problems(read)}), custom
 
 
 def _strangers(folder: Path) -> list[Problem]:
@@ -154,19 +165,26 @@ def _yaml(folder: Path) -> list[Path]:
 
 def _monitor(
     folder: Path, documents: dict[str, Document], metrics: Collection[str] | None
-) -> tuple[Monitor | None, list[Problem]]:
+) -> tuple[Monitor | None, Custom, list[Problem]]:
     document = documents.get("monitor")
     if document is None:
-        return None, []
+        return None, Custom(), []
     monitor, problems = read_monitor(document)
     if monitor is None:
-        return None, problems
+        return None, Custom(), problems
+    custom, found = read_custom(folder, monitor.custom_metrics, document)
+    problems += found
     if monitor.model != folder.resolve().name:
         said = f"the model is {monitor.model!r} and its folder {folder.resolve().name!r}"
         problems.append(document.problem(("model",), said, "give both one name"))
     if metrics is not None:
-        problems += check_metrics(monitor, metrics, document)
-    return monitor, problems
+        problems += check_metrics(monitor, _with(metrics, custom), document)
+    return monitor, custom, problems
+
+
+def _with(metrics: Collection[str], custom: Custom) -> Collection[str]:
+    """Return the metrics that objectives may judge: by name where they are, otherwise their names."""
+    return {**metrics, **custom.metrics} if isinstance(metrics, Mapping) else {*metrics, *custom.metrics}
 
 
 def _contracts(folder: Path, documents: dict[str, Document]) -> tuple[dict[Dataset, Contract], list[Problem]]:
@@ -221,6 +239,7 @@ def _misnamed(document: Document, version: str, named: str) -> list[Problem]:
     return [document.problem(("version",), said, "give both one version")]
 
 
-def _hash(documents: dict[str, Document]) -> str:
-    lines = (f"{name} {document.hash}\n" for name, document in sorted(documents.items()))
+def _hash(documents: dict[str, Document], custom: Custom) -> str:
+    hashes = {name: document.hash for name, document in documents.items()} | dict(custom.hashes)
+    lines = (f"{name} {one}\n" for name, one in sorted(hashes.items()))
     return hashlib.sha256("".join(lines).encode()).hexdigest()

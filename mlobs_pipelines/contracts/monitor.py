@@ -134,12 +134,12 @@ class Comparison(Section):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        if (self.kind == "window") != (self.start is not None and self.end is not None):
+        given = {name for name in ("start", "end", "days") if getattr(self, name) is not None}
+        if given != {"window": {"start", "end"}, "rolling": {"days"}}.get(self.kind, set()):
             raise ValueError(
-                "fixed days need from and to, and nothing else; write {from: 2013-03-01, to: 2013-03-31}"
+                "neither fixed days nor days before each window; write {from: 2013-03-01, to: 2013-03-31}, "
+                "{days: 28} or a word: training, previous, champion"
             )
-        if (self.kind == "rolling") != (self.days is not None):
-            raise ValueError("the days before each window need days, and nothing else; write {days: 28}")
         if self.start is not None and self.end is not None and self.end < self.start:
             raise ValueError("to is before from; swap or mend them")
         return self

@@ -7,7 +7,6 @@ import dagster as dg
 import polars as pl
 
 from mlobs_pipelines.contracts.folder import ModelSpec
-from mlobs_pipelines.core.metrics import METRICS as REGISTRY
 from mlobs_pipelines.defs.assets import Part, Upstream, common, table_asset
 from mlobs_pipelines.defs.checks import Finding, Look, partitioned_check
 from mlobs_pipelines.defs.lineage import asset_key, described, summary
@@ -60,10 +59,10 @@ def measure_parts(site: Site, spec: ModelSpec) -> Iterator[Part]:
         upstream=[Upstream("statistics", before=WINDOW_REACH), Upstream("baseline", partitioned=False)],
         kinds={"numpy"},
     )
-    judged = {REGISTRY[objective.metric].family for objective in spec.monitor.objectives}
+    judged = {spec.metrics[objective.metric].family for objective in spec.monitor.objectives}
     for family, says in SAYS.items():
         if family in judged:
-            yield partitioned_check(site, spec, "metrics", family, says, _family(family))
+            yield partitioned_check(site, spec, "metrics", family, says, _family(spec, family))
 
 
 def _baseline(site: Site, spec: ModelSpec) -> dg.AssetsDefinition:
@@ -86,8 +85,8 @@ def _baseline(site: Site, spec: ModelSpec) -> dg.AssetsDefinition:
     return baseline
 
 
-def _family(family: str) -> Look:
-    names = [metric.name for metric in REGISTRY.values() if metric.family == family]
+def _family(spec: ModelSpec, family: str) -> Look:
+    names = [metric.name for metric in spec.metrics.values() if metric.family == family]
 
     def look(walk: Walk, days: Sequence[date]) -> Mapping[date, Finding]:
         store = MetricStore(walk.lake)

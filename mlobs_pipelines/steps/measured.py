@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from mlobs_pipelines.contracts.folder import ModelSpec
-from mlobs_pipelines.core.metrics import METRICS, Metric
+from mlobs_pipelines.core.metrics import Metric
 from mlobs_pipelines.core.metrics.attribution import psi_by_segment, psi_carriers
 from mlobs_pipelines.core.summaries import (
     Additive,
@@ -108,7 +108,7 @@ def _of_all_rows(found: Iterable[Measured], groups: int) -> Iterator[Measured]:
 
 
 def _run(spec: ModelSpec, feature: str, summary: Summary) -> Iterator[Measured]:
-    for metric in _metrics_of(type(summary)):
+    for metric in _metrics_of(spec, type(summary)):
         estimate = _estimate(spec, metric, summary)
         if metric.labels is None:
             yield metric, feature, estimate
@@ -138,7 +138,7 @@ def _grouped(
     *,
     numeric: bool,
 ) -> Iterator[Measured]:
-    for metric in _metrics_of(FeatureSummary):
+    for metric in _metrics_of(spec, FeatureSummary):
         if not metric.suits(numeric=numeric):
             continue
         # The first group is all rows; a detail that nothing judges is written for it alone.
@@ -172,8 +172,8 @@ def _carried(found: Estimate, summaries: Sequence[FeatureSummary], groups: Seque
     return replace(found, facts=facts)
 
 
-def _metrics_of(kind: type[Summary]) -> list[Metric]:
-    return [metric for metric in METRICS.values() if metric.summary is kind]
+def _metrics_of(spec: ModelSpec, kind: type[Summary]) -> list[Metric]:
+    return [metric for metric in spec.metrics.values() if metric.summary is kind]
 
 
 def _stacked(estimates: list[Estimate], groups: int) -> Estimate:

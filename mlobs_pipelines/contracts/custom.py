@@ -1,0 +1,118 @@
+"""Metrics that a model's folder brings along: modules of its own beside `monitor.yaml`.
+
+A module is run from its file and sees installed packages only. What it registers with `@metric` belongs to
+that model alone and is held to what every metric promises.
+"""
+
+import hashlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mlobs_pipelines.contracts.documents import Document
+from mlobs_pipelines.contracts.problems import Problem, listed
+from mlobs_pipelines.core.metrics import METRICS, Metric
+from mlobs_pipelines.core.probe import broken_promise
+
+ALWAYS = "metrics"  # a module of this name is read without being listed
+FAMILIES = tuple(sorted({metric.family for metric in METRICS.values()}))
+_REMEDY = "mend the module; it is run whenever the model is read"
+
+
+@dataclass(frozen=True, slots=True)
+class Custom:
+    """What the modules of a folder register.
+
+    Attributes
+    ----------
+    metrics
+        By name.
+    hashes
+        SHA-256 (hex) of each module's text, by file name.
+    """
+
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    hashes: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_custom(folder: Path, names: Sequence[str], document: Document) -> tuple[Custom, list[Problem]]:
+    """Run the modules of a folder and collect the metrics that they register.
+
+    Parameters
+    ----------
+    names
+        Modules that `monitor.yaml` lists.
+    document
+        The monitor, for the lines of modules that are not there.
+    """
+    metrics: dict[str, Metric] = {}
+    hashes: dict[str, str] = {}
+    problems: list[Problem] = []
+    for place, name in enumerate(names):
+        if not (folder / f"{name}.py").is_file():
+            said = f"the folder has no module {name!r}"
+            problems.append(document.problem(("custom_metrics", place), said, f"write {name}.py beside it"))
+    for name in dict.fromkeys([*names, ALWAYS]):
+        file = folder / f"{name}.py"
+        if file.is_file():
+            found, wrong = _run(file, folder.name, metrics)
+            metrics |= found
+            problems += wrong
+            hashes[file.name] = hashlib.sha256(file.read_bytes()).hexdigest()
+    return Custom(metrics, hashes), problems
+
+
+def _run(file: Path, model: str, taken: dict[str, Metric]) -> tuple[dict[str, Metric], list[Problem]]:
+    """Run one module; the product's own registry is left as it was."""
+    before = dict(METRICS)
+    METRICS.update(taken)
+    try:
+        _execute(file, f"mlobs_custom.{model}.{file.stem}")
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's module may raise anything
+        return {}, [_raised(file, error, "")]
+    finally:
+        found = {name: one for name, one in METRICS.items() if name not in before and name not in taken}
+        METRICS.clear()
+        METRICS.update(before)
+    problems = [problem for metric in found.values() for problem in _problems(file, metric)]
+    if not found:
+        problems.append(Problem(str(file), 1, "", "registers no metric", "decorate a function with @metric"))
+    return found, problems
+
+
+def _execute(file: Path, name: str) -> None:
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ImportError("not a Python module")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+
+
+def _problems(file: Path, metric: Metric) -> list[Problem]:
+    line = metric.function.__code__.co_firstlineno if hasattr(metric.function, "__code__") else 1
+    if metric.family not in FAMILIES:
+        said, valid = f"unknown family {metric.family!r}", f"valid: {listed(FAMILIES)}"
+        return [Problem(str(file), line, metric.name, said, valid)]
+    try:
+        broken = broken_promise(metric)
+    except Exception as error:  # noqa: BLE001 - a user's function may raise anything
+        return [_raised(file, error, metric.name)]
+    return [Problem(str(file), line, metric.name, broken)] if broken else []
+
+
+def _raised(file: Path, error: BaseException, key: str) -> Problem:
+    """Tell an error by the last line of the module that led to it."""
+    if isinstance(error, SyntaxError) and error.filename == str(file):
+        return Problem(str(file), error.lineno or 1, key, f"Python syntax error: {error.msg}", _REMEDY)
+    lines = [
+        frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)
+    ]
+    said: Any = str(error).splitlines()[0] if str(error) else ""
+    doing = "a window of made-up counts raises" if key else "running it raises"
+    message = f"{doing} {type(error).__name__}" + (f": {said}" if said else "")
+    return Problem(str(file), (lines or [1])[-1] or 1, key, message, _REMEDY)

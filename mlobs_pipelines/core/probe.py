@@ -1,0 +1,154 @@
+"""A metric tried out on made-up windows: what every metric promises, held against one that a user wrote.
+
+The promises are those that the product's own metrics are tested for with many random windows.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from mlobs_pipelines.core.metrics.registry import Metric
+from mlobs_pipelines.core.summaries import (
+    FeatureSummary,
+    LabelSummary,
+    OperationSummary,
+    ScoreSummary,
+    SkewSummary,
+    Summary,
+)
+from mlobs_pipelines.core.vocabulary import Estimate, Ints
+
+SHAPE = (2, 3)  # groups and windows
+CELLS = 16
+_BINS = 15
+
+
+def _some(width: int, seed: int, shape: tuple[int, ...] = SHAPE) -> Ints:
+    """Counts between 0 and 10 that follow no pattern a metric could rest on."""
+    size = int(np.prod(shape)) * width
+    counts: Ints = ((np.arange(size, dtype=np.int64) + seed) ** 2 * 7919 % 11).reshape(*shape, width)
+    return counts
+
+
+def _feature() -> FeatureSummary:
+    cells, before, nulls = _some(CELLS, 1), _some(CELLS, 2, ()), _some(1, 3)
+    edges = np.linspace(-4.0, 4.0, CELLS + 1)
+    bins = np.concatenate([cells.reshape(*SHAPE, 4, -1).sum(axis=-1), nulls], axis=-1)
+    base_bins = np.append(before.reshape(4, -1).sum(axis=-1), 2)
+    return FeatureSummary(
+        n=bins.sum(axis=-1),
+        nulls=nulls[..., 0],
+        nonfinite=np.zeros(SHAPE, dtype=np.int64),
+        bins=bins,
+        cells=cells,
+        atom=np.zeros(CELLS, dtype=bool),
+        ordered=True,
+        baseline_n=int(base_bins.sum()),
+        baseline_nulls=2,
+        baseline_bins=base_bins,
+        baseline_cells=before,
+        low=edges[:-1],
+        high=edges[1:],
+    )
+
+
+def _score() -> ScoreSummary:
+    positives, negatives = _some(CELLS, 4), _some(CELLS, 5)
+    n = positives.sum(axis=-1) + negatives.sum(axis=-1)
+    half = CELLS // 2
+    bins = (np.arange(CELLS) * _BINS) // CELLS
+    sure = np.eye(_BINS, dtype=np.int64)[bins]
+    bin_positives, bin_n = positives @ sure, (positives + negatives) @ sure
+    middle = (np.arange(_BINS) + 0.5) / _BINS
+    return ScoreSummary(
+        positives=positives,
+        negatives=negatives,
+        unlabelled=_some(1, 6)[..., 0],
+        tp=positives[..., half:].sum(axis=-1),
+        fp=negatives[..., half:].sum(axis=-1),
+        tn=negatives[..., :half].sum(axis=-1),
+        fn=positives[..., :half].sum(axis=-1),
+        log_loss=0.5 * n,
+        log_loss_sq=0.5 * n,
+        squared_error=0.25 * n,
+        squared_error_sq=0.125 * n,
+        bin_n=bin_n,
+        bin_positives=bin_positives,
+        bin_score=bin_n * middle,
+        bin_score_sq=bin_n * middle**2,
+        bin_score_positives=bin_positives * middle,
+        low=np.arange(CELLS) / CELLS,
+        high=np.arange(1, CELLS + 1) / CELLS,
+    )
+
+
+def _label() -> LabelSummary:
+    arrived, pending = _some(200, 7), _some(200, 8)
+    n = arrived.sum(axis=-1) + pending.sum(axis=-1)
+    aged = n // 2
+    mature = np.stack([n - 1, aged], axis=-1)
+    return LabelSummary(
+        predictions=n,
+        arrived=arrived,
+        pending=pending,
+        void=arrived[..., 0],
+        mature=mature,
+        mature_labelled=mature // 2,
+        overdue=aged // 4,
+        aged=aged,
+        unit_h=1.0,
+        horizons_h=np.array([24.0, 72.0]),
+    )
+
+
+def _operation() -> OperationSummary:
+    latency = _some(CELLS, 9)
+    requests = latency.sum(axis=-1) + 3
+    edges = np.geomspace(1, 1000, CELLS + 1)
+    return OperationSummary(requests, requests // 7, latency, edges[:-1], edges[1:])
+
+
+def _skew() -> SkewSummary:
+    pairs = _some(1, 10)[..., 0] + 20
+    sums = pairs.astype(np.float64)
+    return SkewSummary(pairs, pairs // 4, pairs // 5, pairs // 6, sums / 2, sums * 2)
+
+
+SAMPLES: Mapping[type[Summary], Callable[[], Summary]] = {
+    FeatureSummary: _feature,
+    ScoreSummary: _score,
+    LabelSummary: _label,
+    OperationSummary: _operation,
+    SkewSummary: _skew,
+}
+
+
+def broken_promise(metric: Metric) -> str:
+    """Say what a metric promises and does not keep; "" where it keeps everything.
+
+    Raises
+    ------
+    Exception
+        Whatever the metric raises on a window, be it full or empty.
+    """
+    if metric.summary not in SAMPLES:
+        names = ", ".join(sorted(kind.__name__ for kind in SAMPLES))
+        return f"takes {metric.summary.__name__}; valid: {names}"
+    summary = SAMPLES[metric.summary]()
+    found, empty = metric.function(summary), metric.function(summary.select(np.zeros_like))
+    if not isinstance(found, Estimate):
+        return f"returns {type(found).__name__}; a metric returns an Estimate"
+    if found.value.shape[: len(SHAPE)] != SHAPE:
+        return f"returns the shape {found.value.shape} for {SHAPE} windows; keep the leading axes"
+    if np.isinf(found.value).any() or np.isinf(empty.value).any():
+        return "returns an infinite value; return NaN where it is not defined"
+    return _alone(metric, summary, found)
+
+
+def _alone(metric: Metric, summary: Summary, found: Estimate) -> str:
+    """A window's value must not depend on the windows beside it."""
+    for index in np.ndindex(SHAPE):
+        single = metric.function(summary.select(lambda array, at=index: array[at]))  # type: ignore[misc] # bound now
+        if not np.allclose(single.value, found.value[index], rtol=1e-9, equal_nan=True):
+            return "gives a window another value beside other windows; reduce the last axis only"
+    return ""
