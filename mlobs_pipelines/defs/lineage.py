@@ -12,7 +12,7 @@ import dagster as dg
 import pyarrow as pa
 
 from mlobs_pipelines.contracts.folder import ModelSpec
-from mlobs_pipelines.contracts.odcs import Column, Contract
+from mlobs_pipelines.contracts.odcs import Column, Contract, Privacy
 from mlobs_pipelines.defs.words import column_words
 from mlobs_pipelines.steps.walk import Outcome, Outcomes, Walk
 from mlobs_pipelines.store.layout import TableLayout
@@ -136,7 +136,7 @@ def _column(field: pa.Field, column: Column | None, *, promised: bool) -> dg.Tab
     """Describe a column as its contract does, also where a later step carries it on."""
     tags = {"classification": column.classification} if column and column.classification else {}
     if column and column.restricted:
-        tags["stored_as"] = "keyed_hash"
+        tags["stored_as"] = "keyed_hash" if column.privacy is Privacy.HASH else str(column.privacy)
     required = promised and column is not None and column.required
     said = column.description if column and column.description else column_words(field.name)
     constraints = dg.TableColumnConstraints(nullable=not required)

@@ -5,13 +5,11 @@ twice, or delivered again, a row is there once. How a row is checked again is `r
 """
 
 import json
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cache, partial
-from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
@@ -32,7 +30,7 @@ from mlobs_pipelines.steps.ingest.judging import judge
 from mlobs_pipelines.steps.ingest.publication import LARGE, Batch, publish, stored_of
 from mlobs_pipelines.steps.ingest.recheck import REASONS, recheck
 from mlobs_pipelines.steps.ingest.repeats import RELEASED
-from mlobs_pipelines.steps.ingest.spool import Room, Spool
+from mlobs_pipelines.steps.ingest.spool import Room, Spool, waiting_room
 from mlobs_pipelines.steps.ingest.step import batch_of
 from mlobs_pipelines.steps.walk import Walk
 from mlobs_pipelines.store.lake import Between
@@ -132,10 +130,9 @@ def release(
     """
     told, contract = Released(), walk.spec.contract(dataset)
     pairs = cache(partial(_pairs, walk))
-    walk.duck.spill.mkdir(parents=True, exist_ok=True)
     for day in _days(walk, dataset, asked):
-        with tempfile.TemporaryDirectory(prefix="release-", dir=walk.duck.spill) as folder:
-            pieces = _checked(walk, contract, day, asked, Room(Path(folder)), pairs, told)
+        with waiting_room(walk.duck.spill) as room:
+            pieces = _checked(walk, contract, day, asked, room, pairs, told)
             if pieces and not dry_run:
                 versions = _publish(walk, contract, day, pieces)
                 marks = pl.concat([mark for piece in pieces for mark in piece.marks])

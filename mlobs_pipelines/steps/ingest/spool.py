@@ -3,7 +3,11 @@
 What is in them is not known here.
 """
 
+import fcntl
+import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,6 +45,33 @@ class Room:
         self.files += 1
         frame.write_ipc(path, compression="uncompressed")
         return path
+
+
+@contextmanager
+def waiting_room(parent: Path) -> Iterator[Room]:
+    """A room in a folder of its own, which is gone afterwards; those that ended processes left go too.
+
+    A running process holds a lock in its folder, so a folder without one is nobody's.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    for left in parent.glob("ingest-*/lock"):
+        with left.open("wb") as lock:
+            if _locked(lock.fileno()):
+                shutil.rmtree(left.parent, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="ingest-", dir=parent) as name:
+        folder = Path(name)
+        with (folder / "lock").open("wb") as lock:
+            _locked(lock.fileno())
+            yield Room(folder)
+
+
+def _locked(file: int) -> bool:
+    """Whether a file could be locked; a process that ends, however it ends, gives its locks back."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 @dataclass(slots=True)

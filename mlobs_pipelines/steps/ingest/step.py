@@ -5,12 +5,10 @@ another said stands back beside its table, a delivery that cannot be used is ref
 """
 
 import re
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import partial
-from pathlib import Path
 
 import polars as pl
 
@@ -30,7 +28,7 @@ from mlobs_pipelines.steps.ingest.evidence import (
 from mlobs_pipelines.steps.ingest.intake import Taken, take
 from mlobs_pipelines.steps.ingest.judging import judge
 from mlobs_pipelines.steps.ingest.publication import LARGE, Batch, publish
-from mlobs_pipelines.steps.ingest.spool import Room
+from mlobs_pipelines.steps.ingest.spool import Room, waiting_room
 from mlobs_pipelines.steps.layouts import features_layout, labels_layout, predictions_layout
 from mlobs_pipelines.steps.privacy import hash_text
 from mlobs_pipelines.steps.walk import Evidence, Outcome, Outcomes, Walk, chunks
@@ -55,9 +53,8 @@ def ingest(walk: Walk, dataset: Dataset, days: Sequence[date]) -> Outcomes:
     contract = walk.spec.contract(dataset)
     outcomes: Outcomes = {}
     for chunk in chunks(f"ingest {dataset}", days):
-        walk.duck.spill.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="ingest-", dir=walk.duck.spill) as folder:
-            for some, taken in _read(walk, contract, chunk, Room(Path(folder))):
+        with waiting_room(walk.duck.spill) as room:
+            for some, taken in _read(walk, contract, chunk, room):
                 for day, outcome in _publish(walk, contract, some, taken).items():
                     outcomes[day] = _latest(outcomes.get(day), outcome, own=day in some)
     return outcomes
