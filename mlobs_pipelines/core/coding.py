@@ -24,9 +24,8 @@ _EXACT = 1 << 15  # of a pattern whose values must be looked at one by one
 _PATTERNS = 1 << 16
 _TOP = _PATTERNS >> 1
 _HASH_BITS = 12
-_BLOCK = (
-    8192  # rows at a time: what is made in between stays in the processor's cache and in memory held anyway
-)
+# Rows at a time: what is made in between stays in the processor's cache and in memory held anyway.
+_BLOCK = 32_768
 _EXPONENT = 0x7F80
 
 
