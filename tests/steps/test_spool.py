@@ -20,7 +20,7 @@ with waiting_room(Path(sys.argv[1])) as room:
 
 def test_frames_beyond_the_budget_wait_in_files(tmp_path):
     """Frames come back in their order and with the columns asked for, wherever they wait."""
-    spool = Spool(Room(tmp_path, budget=100))
+    spool = Spool(Room(tmp_path, budget=50))
     for start in (0, 10, 20):
         spool.append(pl.DataFrame({"a": range(start, start + 10), "b": ["x"] * 10}))
     assert len(list(tmp_path.glob("*.arrow"))) == 3

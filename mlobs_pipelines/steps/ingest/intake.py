@@ -17,6 +17,7 @@ from mlobs_pipelines.contracts.fit import Fit, choose, upcast
 from mlobs_pipelines.contracts.odcs import Contract, Table
 from mlobs_pipelines.contracts.rows import Checked, Seen, check_frame, judge
 from mlobs_pipelines.contracts.scanner import scan
+from mlobs_pipelines.engine.joins import EARLY_REACH_DAYS
 from mlobs_pipelines.sources.deliveries import Delivery, Slot, UnreadableError
 from mlobs_pipelines.steps.ingest.json_values import in_json, type_name
 from mlobs_pipelines.steps.ingest.spool import Room, Spool
@@ -28,7 +29,8 @@ from mlobs_pipelines.store.selection import Between
 
 ROW = "row number"  # no column of a contract can have a space in its name
 EVENT_TIME = {"predictions": "predicted_at", "labels": "arrived_at"}
-AHEAD = timedelta(days=1)  # clocks of producers and the zones of their days differ by less
+DAY = timedelta(days=1)
+AHEAD = DAY  # clocks of producers and the zones of their days differ by less
 
 
 @dataclass(slots=True)
@@ -242,18 +244,23 @@ def _sampled(walk: Walk, contract: Contract, taken: Taken, good: pl.DataFrame) -
     rule = walk.spec.monitor.sampling
     if contract.dataset != "predictions" or rule is None:
         return good
-    kept, left_out = sample(good, rule, _labelled(walk, taken) if rule.keep.labelled else None)
+    kept, left_out = sample(good, rule, _labelled(walk, taken, good) if rule.keep.labelled else None)
     origin = {"day": pl.lit(taken.slot.day.isoformat()), "delivery": pl.lit(taken.name)}
     taken.left_out.append(left_out.select("prediction_id", **origin))
     return kept
 
 
-def _labelled(walk: Walk, taken: Taken) -> pl.Series:
-    """Prediction ids whose label had arrived by the end of the day of delivery: the same in every run."""
-    until = Between(None, taken.slot.day.isoformat())
-    ids = walk.lake.read(
-        walk.model, labels_layout(walk.spec), where={"day": until}, columns=["prediction_id"]
-    )
+def _labelled(walk: Walk, taken: Taken, good: pl.DataFrame) -> pl.Series:
+    """Ids among some predictions whose label had arrived by the end of their day of delivery.
+
+    Of labels that the lake has by now: ingest them first where the same sample is wanted of every run.
+    """
+    first = good.get_column(EVENT_TIME["predictions"]).dt.date().min()
+    if not isinstance(first, date):
+        return pl.Series([], dtype=pl.String)
+    span = Between((first - EARLY_REACH_DAYS * DAY).isoformat(), taken.slot.day.isoformat())
+    layout = labels_layout(walk.spec)
+    ids = walk.lake.read(walk.model, layout, where={"day": span}, columns=["prediction_id"])
     return pl.DataFrame(ids).to_series().unique()
 
 
