@@ -11,6 +11,7 @@ from mlobs_pipelines.cli.output import Format, Output, print_rows
 from mlobs_pipelines.cli.root import DAY, AsOf, Model, app, known, lake, moment_of, out, spec_of
 from mlobs_pipelines.core.vocabulary import Verdict, Window
 from mlobs_pipelines.destinations import terminal
+from mlobs_pipelines.engine.groups import CROSS
 from mlobs_pipelines.settings import Settings
 from mlobs_pipelines.store.metric_store import MetricStore
 from mlobs_pipelines.store.tables import METRIC_COLUMNS
@@ -41,7 +42,8 @@ def metrics(
     monitor = spec.monitor
     known("metric", metric, spec.metrics)
     known("version", version, monitor.versions)
-    known("segment", [segment] if segment else None, [*monitor.segments, "any"])
+    crosses = [CROSS.join(pair) for pair in monitor.crosses]
+    known("segment", [segment] if segment else None, [*monitor.segments, *crosses, "any"])
     rows = MetricStore(lake()).query(
         model,
         metrics=metric,

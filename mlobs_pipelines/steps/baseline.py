@@ -23,7 +23,7 @@ from mlobs_pipelines.core.buckets import (
     quantile_edges,
     score_codes,
 )
-from mlobs_pipelines.engine.scan import FeaturePlan, ScanPlan, floats, scan_training
+from mlobs_pipelines.engine.scan import FeaturePlan, ScanPlan, floats, scan_labels, scan_training
 from mlobs_pipelines.sources.deliveries import Place, Slot, UnreadableError
 from mlobs_pipelines.sources.files import deliveries
 from mlobs_pipelines.steps.bins import RARE, SCORE, BaselineError, stored_grids
@@ -32,6 +32,7 @@ from mlobs_pipelines.steps.walk import Outcome, Walk
 from mlobs_pipelines.store.content import content_hash
 
 ROLE = "baseline"
+LABEL = "label"
 
 
 def measure_baselines(walk: Walk) -> dict[str, Outcome]:
@@ -64,7 +65,7 @@ def _training(walk: Walk, version: str) -> tuple[pl.DataFrame, dict[str, float]]
     declared = walk.spec.monitor.versions[version]
     path = Path(declared.baseline.format(landing=walk.landing))
     wanted = [*walk.spec.monitor.feature_names, SCORE, *walk.spec.monitor.segments]
-    frame = _rows(version, path, tuple(dict.fromkeys(wanted)))
+    frame = _labels(version, path, _rows(version, path, tuple(dict.fromkeys(wanted))))
     numbers = [f.name for f in walk.spec.monitor.features if f.kind == "numeric"]
     wrong = [name for name in [*numbers, SCORE] if not _numeric(frame.schema[name])]
     if wrong:
@@ -77,7 +78,7 @@ def _training(walk: Walk, version: str) -> tuple[pl.DataFrame, dict[str, float]]
 
 
 def _rows(version: str, path: Path, columns: tuple[str, ...]) -> pl.DataFrame:
-    slot = Slot("baseline", date.min, columns)
+    slot = Slot("baseline", date.min, (*columns, LABEL))
     for delivery in deliveries(Place("local", "parquet", str(path)), slot) if path.is_file() else ():
         if delivery.problem:
             raise BaselineError(f"baseline of {version}: {path}: {delivery.problem}")
@@ -85,10 +86,26 @@ def _rows(version: str, path: Path, columns: tuple[str, ...]) -> pl.DataFrame:
         if absent:
             raise BaselineError(f"baseline of {version}: {path}: missing column {', '.join(absent)}")
         try:
-            return pl.concat([frame.select(columns) for frame in delivery.frames()])
+            kept = [name for name in (*columns, LABEL) if name in delivery.columns]
+            return pl.concat([frame.select(kept) for frame in delivery.frames()])
         except UnreadableError as error:
             raise BaselineError(f"baseline of {version}: {path}: {error}") from None
     raise BaselineError(f"baseline of {version}: {path}: the file does not exist")
+
+
+def _labels(version: str, path: Path, frame: pl.DataFrame) -> pl.DataFrame:
+    """Labels as 0, 1 or null: without the column, windows cannot be held against the training's quality."""
+    if LABEL not in frame.columns:
+        return frame
+    labels = frame[LABEL]
+    numbers = labels.cast(pl.Float64) if _numeric(labels.dtype) else pl.Series(LABEL, [], pl.Float64)
+    right = int(numbers.is_in([0.0, 1.0]).sum()) + labels.null_count()
+    if right < frame.height:
+        raise BaselineError(
+            f"baseline of {version}: {path}: column {LABEL} holds something else than 0, 1 and null in "
+            f"{frame.height - right:,} rows; write it so, or leave the column out"
+        )
+    return frame.with_columns(numbers.alias(LABEL))
 
 
 def _numeric(kind: pl.DataType) -> bool:
@@ -143,7 +160,21 @@ def _statistics(walk: Walk, version: str, rows: pa.Table, plans: list[FeaturePla
     constant = {"day": ROLE, "model_version": version, "role": ROLE}
     for name, value in constant.items():
         rows = rows.append_column(name, _repeat(value, rows.num_rows))
-    return scan_training(rows, ScanPlan(tuple(plans), walk.spec.monitor.segments, {}))
+    monitor = walk.spec.monitor
+    thresholds = {version: monitor.versions[version].threshold}
+    plan = ScanPlan(tuple(plans), monitor.segments, thresholds, crosses=monitor.crosses)
+    counted = scan_training(rows, plan)
+    return counted if LABEL not in rows.column_names else pa.concat_tables([counted, _by_label(rows, plan)])
+
+
+def _by_label(rows: pa.Table, plan: ScanPlan) -> pa.Table:
+    """Scores by label, as those of days are counted; when the labels came is not known and not counted."""
+    at_once = pa.array(np.zeros(rows.num_rows))
+    columns = {"lag_s": at_once, "age_s": at_once, "state": _repeat("known", rows.num_rows)}
+    for name, column in columns.items():
+        rows = rows.append_column(name, column)
+    counted = scan_labels(rows, plan)
+    return counted.filter(pc.equal(counted.column("subject"), SCORE))
 
 
 def _describe(rows: pa.Table, plan: FeaturePlan, importance: float | None) -> dict[str, object]:

@@ -113,4 +113,5 @@ def scan_plan(walk: Walk, baselines: Mapping[str, Baseline]) -> ScanPlan:
         monitor.good_status,
         monitor.labels.unit.total_seconds(),
         horizons,
+        monitor.crosses,
     )

@@ -14,6 +14,7 @@ OBJECTIVES = {
     "previous": "{metric: auc, window: 1d, relative_to: previous, fail_below_change: 0.01}",
     "ratio": "{metric: request_count, window: 1d, relative_to: previous, fail_below_change_ratio: 0.2}",
     "baseline": "{metric: null_share, window: 7d, relative_to: baseline, fail_above_change: 0}",
+    "quality": "{metric: auc, window: 7d, relative_to: baseline, fail_below_change: 0.02}",
     "champion": "{metric: mean_score, window: 1d, relative_to: champion, fail_below_change: 0.005}",
     "sigmas": "{metric: auc, window: 1d, sigmas: 3, reference_windows: 7}",
     "improving": "{metric: label_backlog, window: 1d, sigmas: 0.5, reference_windows: 7}",
@@ -120,6 +121,16 @@ def test_a_change_from_the_baseline_is_that_of_the_training_rows(judged, rows):
             assert rule["reference"] == [{"n": some.height, "value": pytest.approx(expected, abs=1e-12)}]
         else:
             assert rule["limit"] is None
+
+
+def test_quality_is_held_against_that_of_the_training_rows(judged, rows):
+    """The reference is the AUC of scores and labels in the training set, as scikit-learn has it."""
+    from sklearn.metrics import roc_auc_score  # noqa: PLC0415 - only this test needs it
+
+    expected = roc_auc_score(rows.training["label"], rows.training["score"])
+    for row, rule in _told(judged["quality"]):
+        if not row["told"]["rule"].get("sigmas") and "reference" in rule:
+            assert rule["reference"] == [{"n": 3000, "value": pytest.approx(expected, abs=1e-3)}]
 
 
 def test_reference_windows_come_before_the_judged_one(judged):
