@@ -8,6 +8,8 @@ from hypothesis.extra import numpy as hnp
 
 from mlobs_pipelines.core.buckets import (
     ATOM_BASE,
+    ATOM_SHARE,
+    MAX_ATOMS,
     SCORE_CELLS,
     Grid,
     bucket_codes,
@@ -151,3 +153,12 @@ def test_an_empty_grid_is_the_plain_one():
     grid = fit_grid(np.empty(0))
     assert (grid.location, grid.scale, grid.atoms.size) == (0.0, 1.0, 0)
     assert cell_codes(np.array([1.5]), Grid()).tolist() == bucket_codes(np.array([1.5])).tolist()
+
+
+@given(values=hnp.arrays(np.float64, st.integers(1, 400), elements=numbers | st.integers(-20, 20).map(float)))
+def test_atoms_are_all_frequent_values(values):
+    """Atoms are exactly the most frequent values of 1 % or more, smaller ones first among equals, and zero."""
+    distinct, counts = np.unique(values + 0.0, return_counts=True)
+    ranked = sorted(zip(-counts, distinct, strict=True))[:MAX_ATOMS]
+    wanted = {value for n, value in ranked if -n >= ATOM_SHARE * values.size} | ({0.0} & set(distinct))
+    assert fit_grid(values).atoms.tolist() == sorted(wanted)
