@@ -157,7 +157,7 @@ def test_an_empty_grid_is_the_plain_one():
 
 @given(values=hnp.arrays(np.float64, st.integers(1, 400), elements=numbers | st.integers(-20, 20).map(float)))
 def test_atoms_are_all_frequent_values(values):
-    """Atoms are exactly the most frequent values of 1 % or more, smaller ones first among equals, and zero."""
+    """Atoms are the most frequent values of at least 1 %, the smaller first among equals, and zero."""
     distinct, counts = np.unique(values + 0.0, return_counts=True)
     ranked = sorted(zip(-counts, distinct, strict=True))[:MAX_ATOMS]
     wanted = {value for n, value in ranked if -n >= ATOM_SHARE * values.size} | ({0.0} & set(distinct))
