@@ -51,7 +51,7 @@ COLUMNS = {
     "baseline_id": "Baseline that the value was measured against.",
     "bound": "How far an approximated value may be off.",
     "noise": "Value that a stable window stays under with 99 % probability.",
-    "inputs": "Fingerprint of the statistics that the value was computed from.",
+    "inputs": "JSON: fingerprint of the statistics and, for a judged value, the rule and its references.",
     "run_id": "Run that computed it.",
 }
 SUFFIXES = {

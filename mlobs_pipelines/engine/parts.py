@@ -114,11 +114,12 @@ class Tallies:
 
     def _keys(self, rows: Assigned, cut: int, codes: np.ndarray, where: Ints | None) -> Ints:
         scaled = rows.scaled(cut, self._width)
+        found: Ints
         if where is None:  # keys are used up before the next are asked for
-            keys: Ints = np.add(scaled, codes, out=rows.scratch)
-            return keys
-        keys = scaled.take(where) + codes
-        return keys
+            found = np.add(scaled, codes, out=rows.scratch)
+        else:
+            found = scaled.take(where) + codes
+        return found
 
     def _part_ways(self, rows: Assigned) -> None:
         self._apart = [_folded(self._joint, union) for union in rows.unions]

@@ -10,7 +10,8 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -159,15 +160,17 @@ def _write(
 ) -> tuple[int, str]:
     schema = pa.schema([item for item in layout.schema if item.name not in layout.keys])
     digest, rows, writer = hashlib.sha256(), 0, None
-    with filesystem.open_output_stream(path) as sink:
+    with filesystem.open_output_stream(path) as sink, ExitStack() as opened:
+        beside = opened.enter_context(ThreadPoolExecutor(1))  # hashing and writing both leave Python alone
         for table in tables:
             fitting = conform(table, layout)
-            digest.update(content_hash(fitting, ignore=layout.volatile).encode())
+            hashed = beside.submit(content_hash, fitting, ignore=layout.volatile)
             kept, rows = fitting.select(schema.names), rows + fitting.num_rows
-            writer = writer or _writer(sink, schema, kept)
+            writer = writer or opened.enter_context(_writer(sink, schema, kept))
             writer.write_table(kept, row_group_size=delta.ROW_GROUP)
-        writer = writer or _writer(sink, schema, schema.empty_table())
-        writer.close()
+            digest.update(hashed.result().encode())
+        if writer is None:
+            opened.enter_context(_writer(sink, schema, schema.empty_table()))
     return rows, digest.hexdigest()
 
 

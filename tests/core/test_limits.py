@@ -117,7 +117,7 @@ def test_a_missing_or_poor_reference_leaves_it_undecided():
     change = Change(0.1, above=True, ratio=False, whose="the champion in the same window")
     for reference in (
         Estimate(np.array(np.nan), np.array(0)),
-        Estimate(np.array(0.5), np.array(3), sufficient=np.array(False)),
+        Estimate(np.array(0.5), np.array(3), sufficient=np.zeros((), dtype=bool)),
     ):
         verdicts, reasons = judge(Estimate(np.array(9.0), np.array(500)), change.limits(reference))
         assert str(verdicts) == Verdict.UNDECIDED

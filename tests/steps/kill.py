@@ -23,7 +23,7 @@ from unittest.mock import patch
 from mlobs_pipelines.contracts.folder import load_model
 from mlobs_pipelines.core.metrics import METRICS
 from mlobs_pipelines.settings import HashKey, HashKeys
-from mlobs_pipelines.steps.ingest import evidence, ingest, publication, step
+from mlobs_pipelines.steps.ingest import evidence, ingest, publication, spool, step
 from mlobs_pipelines.steps.ingest.spool import Room
 from mlobs_pipelines.store import delta, stream
 from tests.steps import loans, parcels
@@ -150,7 +150,8 @@ def narrow(mode: str):
             for module in (publication, evidence, step):
                 stack.enter_context(patch.object(module, "LARGE", 3))
             stack.enter_context(patch.object(publication, "BLOCK", 2))
-            stack.enter_context(patch.object(step, "Room", partial(Room, budget=0)))
+            stack.enter_context(patch.object(evidence, "LARGE_ASIDE", 3))
+            stack.enter_context(patch.object(spool, "Room", partial(Room, budget=0)))
         yield
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from mlobs_pipelines.steps.ingest import evidence, ingest, publication, step
+from mlobs_pipelines.steps.ingest import evidence, ingest, publication, spool, step
 from mlobs_pipelines.steps.ingest.spool import Room
 from tests.steps import parcels
 from tests.steps.parcels import Parcel, Row
@@ -187,7 +187,8 @@ def test_rows_that_do_not_fit_into_memory_end_in_the_same_tables(places, history
         patch.object(evidence, "LARGE", 3),
         patch.object(step, "LARGE", 3),
         patch.object(publication, "BLOCK", 2),
-        patch.object(step, "Room", partial(Room, budget=0)),
+        patch.object(evidence, "LARGE_ASIDE", 3),
+        patch.object(spool, "Room", partial(Room, budget=0)),
     ):
         run(walk, early)
         parcels.deliver(final, landing)

@@ -210,7 +210,7 @@ def test_a_large_day_is_marked_by_batches(fixed, tmp_path, monkeypatch):
     whole = replace(fixed, lake=loans.walk_of(tmp_path / "whole", fixed.landing).lake)
     shutil.copytree(fixed.lake.root, whole.lake.root)
     let_out(whole)
-    monkeypatch.setattr(module, "LARGE", 3)
+    monkeypatch.setattr(module, "LARGE_ASIDE", 3)
     let_out(fixed)
     assert table(fixed, "quarantine").equals(table(whole, "quarantine"))
     assert let_out(fixed, now=LATER).rows == 2

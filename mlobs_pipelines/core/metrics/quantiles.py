@@ -76,6 +76,8 @@ def quantile(
     away = Z95 * np.sqrt(level * (1 - level) / np.maximum(size, 1))
     levels = [np.full(n.shape, level), np.clip(level - away, 0, 1), np.clip(level + away, 0, 1)]
     (value, bound), (lower, _), (upper, _) = (cell_quantile(counts, *edges, p) for p in levels)
+    # A limit says nothing where the quantile itself lies beyond the cells.
+    lower, upper = (np.where(np.isnan(value), np.nan, limit) for limit in (lower, upper))
     return Estimate(value, seen, lower, upper, bound, **enough(effective(n, squares), quantile_need(level)))
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from mlobs_pipelines.contracts.odcs import Contract
 from mlobs_pipelines.steps.ingest.intake import Taken
-from mlobs_pipelines.steps.ingest.publication import LARGE, Batch, delivered_on
+from mlobs_pipelines.steps.ingest.publication import LARGE, LARGE_ASIDE, Batch, delivered_on
 from mlobs_pipelines.steps.ingest.repeats import RELEASED
 from mlobs_pipelines.steps.walk import Walk, texts
 from mlobs_pipelines.store.lake import Where
@@ -105,7 +105,7 @@ def write_quarantine(batch: Batch, days: Sequence[date], taken: Sequence[Taken],
         gone = found.filter((pl.col("day") == day) & ~pl.col("at_source"))
         kept = _quarantine(batch, marks.join(gone, on=["delivery", "sha256"], how="semi"))
         rows = partial(_kept_and_bad, batch, kept, mine, marks)
-        if kept.num_rows + sum(one.bad.rows for one in mine) > LARGE:
+        if kept.num_rows + sum(one.bad.rows for one in mine) > LARGE_ASIDE:
             lake.stream(model, QUARANTINE, (dataset, day), rows, commit=batch.commit)
         else:
             every = pa.concat_tables(rows())

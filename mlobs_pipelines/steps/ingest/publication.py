@@ -22,6 +22,7 @@ from mlobs_pipelines.store.lake import PartitionVersion
 from mlobs_pipelines.store.layout import TableLayout
 
 LARGE = 262_144  # rows of a day, or of days that are published together
+LARGE_ASIDE = 16_384  # rows of a day in quarantine, each a text of all its columns
 BLOCK = 131_072
 
 

@@ -27,7 +27,7 @@ from mlobs_pipelines.steps.ingest.evidence import (
 )
 from mlobs_pipelines.steps.ingest.intake import ROW, Taken, accept
 from mlobs_pipelines.steps.ingest.judging import judge
-from mlobs_pipelines.steps.ingest.publication import LARGE, Batch, publish, stored_of
+from mlobs_pipelines.steps.ingest.publication import LARGE_ASIDE, Batch, publish, stored_of
 from mlobs_pipelines.steps.ingest.recheck import REASONS, recheck
 from mlobs_pipelines.steps.ingest.repeats import RELEASED
 from mlobs_pipelines.steps.ingest.spool import Room, Spool, waiting_room
@@ -342,7 +342,7 @@ def _mark(walk: Walk, dataset: Dataset, day: date, marks: pl.DataFrame, now: dat
             yield _marked(pl.DataFrame(pa.Table.from_batches([part])), marks, now)
 
     rows = walk.lake.partitions(walk.model, QUARANTINE.name, where=where)
-    if sum(rows.values()) > LARGE:
+    if sum(rows.values()) > LARGE_ASIDE:
         walk.lake.stream(walk.model, QUARANTINE, partition, compute, commit=walk.commit)
     else:
         whole: Callable[[], pa.Table] = lambda: pa.concat_tables(compute())  # noqa: E731 - read again at every attempt
