@@ -15,7 +15,7 @@ help:
 	@echo "make ui      dagster dev on the demo's data: graph, partitions, checks, schedules"
 	@echo "make lint    ruff, format, types, import floors, contracts, definitions"
 	@echo "make format  format and fix what can be fixed"
-	@echo "make bench   speed of the statistics pass beside scikit-learn and a bare scan"
+	@echo "make bench   speed of the statistics pass and of ingestion, beside other tools"
 	@echo "make lock    resolve requirements.lock anew"
 
 $(READY): requirements.lock pyproject.toml

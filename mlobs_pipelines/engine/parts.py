@@ -114,11 +114,8 @@ class Tallies:
 
     def _keys(self, rows: Assigned, cut: int, codes: np.ndarray, where: Ints | None) -> Ints:
         scaled = rows.scaled(cut, self._width)
-        found: Ints
-        if where is None:  # keys are used up before the next are asked for
-            found = np.add(scaled, codes, out=rows.scratch)
-        else:
-            found = scaled.take(where) + codes
+        # Keys are used up before the next are asked for, so that they may lie in the same place.
+        found: Ints = np.add(scaled, codes, out=rows.scratch) if where is None else scaled.take(where) + codes
         return found
 
     def _part_ways(self, rows: Assigned) -> None:
