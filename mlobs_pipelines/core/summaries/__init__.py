@@ -1,0 +1,39 @@
+"""Mergeable statistics as values: what a metric function receives.
+
+Each class holds additive counts and sums with any number of leading axes (days, windows); `total` adds over
+the first of them, which is what merging means here. Where rows have weights, the fields are weighted, and the
+same sums by rows seen and by squared weights go along. Nothing in this package reads rows or knows a window.
+"""
+
+from mlobs_pipelines.core.summaries.additive import Additive, weighted
+from mlobs_pipelines.core.summaries.features import FeatureSummary, PanelSummary
+from mlobs_pipelines.core.summaries.labels import LabelSummary
+from mlobs_pipelines.core.summaries.operations import OperationSummary, SkewSummary
+from mlobs_pipelines.core.summaries.scores import DecisionSummary, GroupSummary, ScoreSummary, ShiftSummary
+
+__all__ = [
+    "Additive",
+    "DecisionSummary",
+    "FeatureSummary",
+    "GroupSummary",
+    "LabelSummary",
+    "OperationSummary",
+    "PanelSummary",
+    "ScoreSummary",
+    "ShiftSummary",
+    "SkewSummary",
+    "Summary",
+    "weighted",
+]
+
+Summary = (
+    FeatureSummary
+    | PanelSummary
+    | ScoreSummary
+    | ShiftSummary
+    | DecisionSummary
+    | GroupSummary
+    | LabelSummary
+    | OperationSummary
+    | SkewSummary
+)

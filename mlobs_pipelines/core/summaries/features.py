@@ -1,0 +1,80 @@
+"""Summaries of features: one beside its baseline, and all of them side by side."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from mlobs_pipelines.core.summaries.additive import Additive
+from mlobs_pipelines.core.vocabulary import Amounts, Flags, Floats, Ints
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSummary(Additive):
+    """One feature (or the score) in windows, next to its baseline.
+
+    Attributes
+    ----------
+    n, nulls, nonfinite : (...,)
+        Rows, missing rows, NaN or infinite rows.
+    bins : (..., B)
+        Counts over the baseline-pinned drift bins, the NULL bin (and OTHER for categories) included.
+    cells : (..., C)
+        Counts over the finest cells in ascending order of value (numeric); for categories one per category.
+    atom : (C,)
+        True where every row of a cell shares one exact value, so that the cell has no inner order.
+    ordered
+        True for a numeric feature: cells have an order, KS is defined.
+    baseline_n, baseline_nulls, baseline_bins, baseline_cells
+        The same of the baseline, without leading axes where all windows have one, else with theirs.
+    low, high : (C,)
+        Edges of the cells in the feature's unit, both the value itself for an atom; None for categories.
+    """
+
+    n: Amounts
+    nulls: Amounts
+    nonfinite: Amounts
+    bins: Amounts
+    cells: Amounts
+    atom: Flags
+    ordered: bool
+    baseline_n: Amounts | int
+    baseline_nulls: Amounts | int
+    baseline_bins: Ints
+    baseline_cells: Ints
+    low: Floats | None = None
+    high: Floats | None = None
+    FIXED: ClassVar[tuple[str, ...]] = (
+        "atom",
+        "ordered",
+        "baseline_n",
+        "baseline_nulls",
+        "baseline_bins",
+        "baseline_cells",
+        "low",
+        "high",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PanelSummary(Additive):
+    """The drift bins of all features of a window side by side.
+
+    Attributes
+    ----------
+    bins : (..., F, B)
+        Counts over each feature's drift bins, filled up with zeros to the most bins a feature has.
+    baseline_bins : (..., F, B)
+        The same of the baseline; leading axes broadcast against those of `bins`.
+    width : (F,)
+        How many bins each feature has.
+    importance : (F,)
+        Importance of each feature in the baseline; NaN where unknown.
+    names
+        The features.
+    """
+
+    bins: Amounts
+    baseline_bins: Amounts
+    width: Ints
+    importance: Floats
+    names: tuple[str, ...]
+    FIXED: ClassVar[tuple[str, ...]] = ("baseline_bins", "width", "importance", "names")

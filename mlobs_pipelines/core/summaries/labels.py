@@ -1,0 +1,45 @@
+"""Summary of how far labels have come."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from mlobs_pipelines.core.summaries.additive import Additive
+from mlobs_pipelines.core.vocabulary import Amounts, Floats
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSummary(Additive):
+    """How far the labels of a window have come, as of one moment.
+
+    Attributes
+    ----------
+    predictions : (...,)
+        Predictions that should get a label.
+    arrived, pending : (..., L)
+        Arrived labels by whole lag unit (index i: lag in (i-1, i] units, index 0: lag 0), and predictions
+        still waiting by whole age unit (index i: age in [i, i+1) units). The last index holds all beyond.
+    void : (...,)
+        Arrived labels that say there is no outcome; counted as arrived, never as negatives.
+    mature, mature_labelled : (..., H)
+        Predictions with age >= horizon h, and those of them labelled within h, per declared horizon.
+    overdue : (...,)
+        Predictions older than the label horizon and still without a label.
+    aged : (...,)
+        Predictions older than the label horizon.
+    unit_h : float
+        Hours per lag unit.
+    horizons_h : (H,)
+        Declared horizons in hours, ascending; the last one is the label horizon.
+    """
+
+    predictions: Amounts
+    arrived: Amounts
+    pending: Amounts
+    void: Amounts
+    mature: Amounts
+    mature_labelled: Amounts
+    overdue: Amounts
+    aged: Amounts
+    unit_h: float
+    horizons_h: Floats
+    FIXED: ClassVar[tuple[str, ...]] = ("unit_h", "horizons_h")

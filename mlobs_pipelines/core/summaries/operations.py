@@ -1,0 +1,60 @@
+"""Summaries of requests, and of features as served against as recomputed."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+from mlobs_pipelines.core.summaries.additive import Additive
+from mlobs_pipelines.core.vocabulary import Amounts, Floats
+
+
+@dataclass(frozen=True, slots=True)
+class OperationSummary(Additive):
+    """Requests of a window.
+
+    Attributes
+    ----------
+    requests, errors : (...,)
+        All requests, and those whose status is not one of the declared good ones.
+    latency : (..., C)
+        Counts over latency cells, ascending.
+    low_ms, high_ms : (C,)
+        Edges of the cells in milliseconds.
+    hours : (...,)
+        Hours of the windows' days that had requests.
+    """
+
+    requests: Amounts
+    errors: Amounts
+    latency: Amounts
+    low_ms: Floats
+    high_ms: Floats
+    hours: Floats = field(default_factory=lambda: np.array(24.0))
+    FIXED: ClassVar[tuple[str, ...]] = ("low_ms", "high_ms", "hours")
+
+
+@dataclass(frozen=True, slots=True)
+class SkewSummary(Additive):
+    """One feature as served against the same feature recomputed point-in-time, row by row.
+
+    Attributes
+    ----------
+    pairs : (...,)
+        Rows where at least one of the two values is present.
+    mismatched, missing, extra : (...,)
+        Rows with two different values; recomputed only (serving lost it); served only.
+    absolute_delta, absolute_sum : (...,)
+        Σ|a-b| and Σ(|a|+|b|) over rows with both values (0 for categories).
+    numeric
+        Whether the values are numbers, so that the two sums mean something.
+    """
+
+    pairs: Amounts
+    mismatched: Amounts
+    missing: Amounts
+    extra: Amounts
+    absolute_delta: Floats
+    absolute_sum: Floats
+    numeric: bool = True
+    FIXED: ClassVar[tuple[str, ...]] = ("numeric",)
