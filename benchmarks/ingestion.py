@@ -1,9 +1,9 @@
 """Speed and memory of ingestion under contract, in one run beside DuckDB and Great Expectations.
 
-One Parquet file of a day (50 columns, about 30 row rules) is invented under .mlobs/bench. DuckDB only reads
-and writes it again; Great Expectations only validates the same rules, as does `rules`, the part of ours that
-does so; ours reads, looks for personal data, validates, finds repeats and publishes in the lake. Each in a
-process of its own: wall time of the work, imports aside, and peak memory of the process.
+One Parquet file of a day (50 columns) is invented under .mlobs/bench. DuckDB only reads and writes it again;
+Great Expectations only validates the same rules, as does `rules`, the part of ours that does so; ours reads,
+looks for personal data, validates, finds repeats and publishes in the lake. Each in a process of its own:
+wall time of the work, imports aside, and peak memory of the process.
 """
 
 import argparse

@@ -113,7 +113,7 @@ class Settings(BaseSettings):
     home: Path = Path(".mlobs")
     landing: Path | None = None
     lake: str | None = None
-    lake_options: dict[str, str] = Field(default_factory=dict)
+    lake_options: dict[str, str] = Field(default_factory=dict, repr=False)  # may hold credentials
     hmac_key: SecretStr | None = None
     hmac_key_file: Path | None = None
     hmac_previous_key: SecretStr | None = None

@@ -9,6 +9,7 @@ from datetime import UTC, date, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mlobs_pipelines.engine.groups import WEIGHT
 from mlobs_pipelines.engine.joins import EARLY_REACH_DAYS, join_labels, orphan_labels
 from mlobs_pipelines.steps.holds import held, released
 from mlobs_pipelines.steps.layouts import labelled_layout, labels_layout, log_layout
@@ -42,7 +43,7 @@ def _join_chunk(walk: Walk, days: list[date]) -> Outcomes:
     span = Between(first.isoformat(), last.isoformat())
     labels = walk.lake.read(walk.model, labels_layout(walk.spec), where={"day": span}, columns=LABEL_COLUMNS)
     labels = released(labels, held(walk, "labels", [first, last]))
-    weight = ["sample_weight"] if walk.spec.monitor.sampling else []
+    weight = [WEIGHT] if walk.spec.monitor.sampling else []
     carried = [*walk.spec.monitor.segments, *weight]
     joined = join_labels(walk.duck, log, labels, walk.as_of, carried)
     stamp = pa.array([walk.as_of] * joined.num_rows, layout.schema.field("as_of").type)

@@ -8,6 +8,7 @@ import pyarrow as pa
 from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.contracts.odcs import Column
 from mlobs_pipelines.engine.cells import CELLS_SCHEMA, SORT_BY
+from mlobs_pipelines.engine.groups import WEIGHT
 from mlobs_pipelines.steps.privacy import TYPES, stored_type
 from mlobs_pipelines.store.layout import TableLayout
 
@@ -16,7 +17,6 @@ DAY = pa.field("day", pa.string())
 ORIGIN = list(
     pa.schema([("delivered_on", pa.string()), ("delivery", pa.string()), ("delivery_row", pa.int64())])
 )
-WEIGHT = pa.field("sample_weight", pa.float64())
 BASELINE_LAYOUT = TableLayout("baseline", CELLS_SCHEMA, ("model_version",), SORT_BY)
 BASELINE_FEATURES = TableLayout(
     "baseline_features",
@@ -126,7 +126,7 @@ def _columns(spec: ModelSpec, dataset: str) -> list[Column]:
 
 
 def _weight(spec: ModelSpec) -> list[pa.Field]:
-    return [] if spec.monitor.sampling is None else [WEIGHT]
+    return [] if spec.monitor.sampling is None else [pa.field(WEIGHT, pa.float64())]
 
 
 def _fields(columns: list[Column]) -> list[pa.Field]:

@@ -11,8 +11,8 @@ import numpy.typing as npt
 import polars as pl
 
 from mlobs_pipelines.contracts.monitor import Sampling
+from mlobs_pipelines.engine.groups import WEIGHT
 
-WEIGHT = "sample_weight"
 IDENTIFIER = "correlation_id"
 
 

@@ -16,7 +16,7 @@ HEADS = ("in", "accepted", "repeated", "quarantined", "refused", "sampled out")
 
 def main(words: list[str]) -> int:
     """Play the cases whose names have all the words; return 1 if one of them breaks a promise."""
-    broken, unsettled, played = [], [], 0
+    broken, played = [], 0
     _say("", "case", "outcome", "reason", list(HEADS))
     for theme, cases in all_cases().items():
         chosen = [case for case in cases if all(word in f"{theme}: {case.name}" for word in words)]
@@ -30,12 +30,8 @@ def main(words: list[str]) -> int:
                 finding.reason,
                 _counts(finding),
             )
-            if case.unsettled and finding.broken:
-                unsettled.append(f"{case.name}: {case.unsettled}")
-            else:
-                broken += [f"{case.name}: {problem}" for problem in finding.broken]
+            broken += [f"{case.name}: {problem}" for problem in finding.broken]
     sys.stdout.write("".join(f"\nBROKEN  {problem}" for problem in broken))
-    sys.stdout.write("".join(f"\nUNSETTLED  {problem}" for problem in unsettled))
     end = "in = accepted + repeated + quarantined + refused + sampled out on every line"
     sys.stdout.write(f"\n{played} cases; " + (f"{len(broken)} promises broken\n" if broken else f"{end}\n"))
     return bool(broken)

@@ -56,8 +56,6 @@ class Case:
         Further facts on record: values brought to normal form, suspects and unknown columns.
     marks
         Further values that may be said nowhere.
-    unsettled
-        Why it is known not to keep its promises yet; "" where it does.
     finish
         Further looks at the lake: what is not as it should be, "" where all is.
     """
@@ -78,7 +76,6 @@ class Case:
     values: Mapping[str, list[object]] = field(default_factory=dict)
     told: Mapping[str, int] | None = None
     marks: Sequence[str] = ()
-    unsettled: str = ""
     finish: Callable[[Stage], str] = lambda _: ""
 
 

@@ -8,13 +8,7 @@ import pytest
 from tests.deliveries.cases import all_cases
 from tests.deliveries.promise import play
 
-CASES = [
-    pytest.param(
-        case, id=case.name, marks=[pytest.mark.xfail(reason=case.unsettled)] if case.unsettled else []
-    )
-    for cases in all_cases().values()
-    for case in cases
-]
+CASES = [pytest.param(case, id=case.name) for cases in all_cases().values() for case in cases]
 
 
 @pytest.mark.parametrize("case", CASES)

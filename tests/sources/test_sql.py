@@ -1,15 +1,11 @@
 """A day's window of a real PostgreSQL and a real SQLite: exact values, one delivery, no row in a message."""
 
-import os
-import shutil
-import socket
 import sqlite3
 import subprocess
 import sys
 import traceback
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -17,51 +13,17 @@ import sqlalchemy as sa
 
 from mlobs_pipelines.sources.deliveries import Place, Slot
 from mlobs_pipelines.sources.sql import deliveries
+from tests.postgres import database
 
 DAY = date(2013, 6, 21)
 CANARY = "canary-4711"
 
 
-def _binaries():
-    places = [Path(found).parent for found in [shutil.which("pg_ctl")] if found]
-    places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    return next((p for p in places if (p / "initdb").exists() and (p / "pg_ctl").exists()), None)
-
-
-def _as_server(*command):
-    if os.geteuid() == 0:  # PostgreSQL refuses to be run by root
-        command = ("setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", *command)
-    subprocess.run([str(part) for part in command], check=True, capture_output=True, cwd="/")
-
-
 @pytest.fixture(scope="module")
 def server():
-    """Give the URL of an empty database: the one that the environment names, or a server of our own."""
-    named = os.environ.get("MLOBS_TEST_POSTGRES_URL")  # noqa: TID251 - where CI names its server
-    if named:
-        yield named
-        return
-    binaries = _binaries()
-    if binaries is None or (os.geteuid() == 0 and not shutil.which("setpriv")):
-        pytest.skip("no PostgreSQL here: install one, or name a server in MLOBS_TEST_POSTGRES_URL")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    folder = Path("/tmp") / f"mlobs-sql-{os.getpid()}"  # noqa: S108 - reachable for the server's user
-    folder.mkdir(mode=0o700)
-    if os.geteuid() == 0:
-        shutil.chown(folder, "postgres", "postgres")
-    data, log = folder / "data", folder / "log"
-    options = f"-p {port} -h 127.0.0.1 -k {folder} -c fsync=off"
-    try:
-        _as_server(
-            binaries / "initdb", "-D", data, "--auth=trust", "-U", "postgres", "-E", "UTF8", "--no-sync"
-        )
-        _as_server(binaries / "pg_ctl", "-D", data, "-l", log, "-w", "-o", options, "start")
-        yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
-        _as_server(binaries / "pg_ctl", "-D", data, "-m", "immediate", "stop")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    """Give the URL of an empty database."""
+    with database("sql") as url:
+        yield url
 
 
 @pytest.fixture

@@ -106,6 +106,8 @@ def _share_variance(summary: FeatureSummary, n: Amounts, squares: Amounts) -> Fl
 def chi_square(window_bins: Amounts, baseline_bins: Amounts) -> tuple[Floats, Ints, Flags]:
     """Pearson's χ² of the 2 x k table of window and baseline, without its empty columns.
 
+    A 2 x 2 table has one degree of freedom and is corrected for continuity (Yates 1934), as in scipy.
+
     Returns
     -------
     statistic : (...,) float64
@@ -119,18 +121,19 @@ def chi_square(window_bins: Amounts, baseline_bins: Amounts) -> tuple[Floats, In
         np.asarray(window_bins, np.float64), np.asarray(baseline_bins, np.float64)
     )
     both = window + baseline
+    columns = np.count_nonzero(both, axis=-1)
+    correction = np.where(columns == 2, 0.5, 0.0)[..., np.newaxis]
     n, m = window.sum(axis=-1, keepdims=True), baseline.sum(axis=-1, keepdims=True)
     statistic = np.zeros(n.shape)
     fit = np.ones(both.shape, dtype=bool)
     for counts, size in ((window, n), (baseline, m)):
         expected = ratio(both * size, n + m)
         fit &= (expected >= LEAST_EXPECTED) | (both == 0)
-        statistic = statistic + np.nan_to_num(ratio((counts - expected) ** 2, expected)).sum(
-            -1, keepdims=True
-        )
+        away = np.maximum(np.abs(counts - expected) - correction, 0)
+        statistic = statistic + np.nan_to_num(ratio(away**2, expected)).sum(axis=-1, keepdims=True)
     known = (n > 0) & (m > 0)
     found = np.where(known, statistic, np.nan)[..., 0]
-    return found, np.count_nonzero(both, axis=-1), np.asarray(fit.all(axis=-1))
+    return found, columns, np.asarray(fit.all(axis=-1))
 
 
 def _worth(summary: FeatureSummary) -> tuple[Floats, Ints, Floats]:
@@ -166,8 +169,8 @@ def corrected_v(statistic: Floats, n: Amounts, columns: Ints) -> Floats:
 
     Examples
     --------
-    >>> round(float(corrected_v(np.array(95.238095), np.array(2000), np.array(2))), 4)
-    0.2171
+    >>> round(float(corrected_v(np.array(94.289286), np.array(2000), np.array(2))), 5)
+    0.21603
     """
     chance = ratio(1, n - 1)
     phi = np.maximum(ratio(statistic, n) - (columns - 1) * chance, 0)

@@ -7,6 +7,7 @@ A delivery is refused as a whole or taken row by row; nothing is published here.
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
@@ -100,7 +101,7 @@ def take(walk: Walk, contract: Contract, slot: Slot, delivery: Delivery, room: R
     table = contract.table(slot.table)
     fit = choose(table, contract.older, delivery.columns, slot.day)
     taken = _empty(table, slot, delivery, fit.version or contract.version, room)
-    taken.refused = delivery.problem or _nameless(contract, table, delivery) or fit.reason
+    taken.refused = delivery.problem or _nameless(slot, table, delivery) or fit.reason
     if taken.refused:
         taken.rows_in = _count(delivery)
         return taken
@@ -118,11 +119,9 @@ def _empty(table: Table, slot: Slot, delivery: Delivery, version: str, room: Roo
     return Taken(table, slot, delivery, version, Spool(room), Spool(room), Spool(room))
 
 
-def _nameless(contract: Contract, table: Table, delivery: Delivery) -> str:
+def _nameless(slot: Slot, table: Table, delivery: Delivery) -> str:
     """Say that no column is known, and name none: where a header is missing, names are values of a row."""
-    older = [one for version in contract.older for one in version.tables if one.name == table.name]
-    known = {name for one in (table, *older) for name in one.names}
-    if not delivery.columns or delivery.columns.keys() & known:
+    if not delivery.columns or delivery.columns.keys() & {*slot.columns}:
         return ""
     return (
         f"none of its {len(delivery.columns)} columns is one of the contract's: the header is missing, or "
@@ -131,12 +130,11 @@ def _nameless(contract: Contract, table: Table, delivery: Delivery) -> str:
 
 
 def _count(delivery: Delivery) -> int:
+    """Rows of a delivery that is refused already, as far as it can be read."""
     rows = 0
-    try:
+    with suppress(UnreadableError):
         for frame in delivery.frames():
             rows += frame.height
-    except UnreadableError:
-        pass
     return rows
 
 
