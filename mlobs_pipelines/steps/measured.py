@@ -3,19 +3,21 @@
 What becomes of the estimates is `scoring`; the summaries are built in `windows` and `against`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import fields, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import TypeVar
 
 import numpy as np
 
 from mlobs_pipelines.contracts.folder import ModelSpec
+from mlobs_pipelines.contracts.monitor import Feature
 from mlobs_pipelines.core.metrics import Metric
 from mlobs_pipelines.core.metrics.attribution import psi_by_segment, psi_carriers
 from mlobs_pipelines.core.summaries import (
     Additive,
     FeatureSummary,
+    GroupSummary,
     LabelSummary,
     ScoreSummary,
     Summary,
@@ -46,6 +48,18 @@ Measured = tuple[Metric, str, Estimate]
 Layer = TypeVar("Layer", bound=Additive)
 
 
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One version's windows and all that they are measured with."""
+
+    spec: ModelSpec
+    threshold: float
+    baseline: Baseline
+    counts: Counts
+    base: Counts
+    labels: LabelSummary
+
+
 def measured(
     spec: ModelSpec, version: str, baseline: Baseline, counts: Counts, base: Counts, labels: LabelSummary
 ) -> Iterator[Measured]:
@@ -63,31 +77,49 @@ def measured(
     metric, feature, estimate
         The feature is "" where the metric is about none; estimates have the shape (groups, windows).
     """
-    threshold, panel = spec.monitor.versions[version].threshold, {}
+    case = _Case(spec, spec.monitor.versions[version].threshold, baseline, counts, base, labels)
+    panel: dict[str, list[FeatureSummary]] = {}
     for feature in spec.monitor.features:
-        binned, numeric = baseline.features[feature.name], feature.kind == "numeric"
-        summaries = list(feature_summaries(counts, base, feature.name, binned))
-        panel[feature.name] = summaries
-        found = list(_grouped(spec, feature.name, summaries, counts.groups, numeric=numeric))
-        if feature.view is not None:
-            skew = partial(skew_summary, name=feature.name, numeric=binned.grid is not None)
-            found += _run(spec, feature.name, layered(counts, skew))
-        yield from (item for item in found if item[0].name != ROW_COUNT and item[0].suits(numeric=numeric))
-    drift = list(score_drift_summaries(counts, base, baseline.features[SCORE]))
-    for metric, _, estimate in _grouped(spec, SCORE, drift, counts.groups, numeric=True):
+        binned = baseline.features[feature.name]
+        panel[feature.name] = list(feature_summaries(counts, base, feature.name, binned))
+        yield from _feature(case, feature, panel[feature.name])
+    yield from _score(case)
+    for summary in _summaries(case, panel):
+        found = _run(spec, "", summary)
+        yield from _of_all_rows(found, len(counts.groups)) if isinstance(summary, GroupSummary) else found
+
+
+def _summaries(case: _Case, panel: Mapping[str, Sequence[FeatureSummary]]) -> Iterator[Summary]:
+    """Summaries about no single feature, each given to every metric of its class."""
+    counts, base = case.counts, case.base
+    scores = layered(counts, score_summary)
+    yield scores
+    yield case.labels
+    yield layered(counts, operation_summary)
+    yield panel_summary(panel, {name: one.importance for name, one in case.baseline.features.items()})
+    yield layered(counts, partial(decision_summary, baseline=base, threshold=case.threshold))
+    if (SCORE, "positive") in base.parts:
+        yield shift_summary(scores, counts, base)
+    if any(segment for segment, _ in counts.groups):
+        yield layered(counts, partial(group_summary, threshold=case.threshold))
+
+
+def _feature(case: _Case, feature: Feature, summaries: list[FeatureSummary]) -> Iterator[Measured]:
+    """Metrics of one feature: beside its baseline, and as served against as recomputed."""
+    name, numeric = feature.name, feature.kind == "numeric"
+    found = list(_grouped(case.spec, name, summaries, case.counts.groups, numeric=numeric))
+    if feature.view is not None:
+        skew = partial(skew_summary, name=name, numeric=case.baseline.features[name].grid is not None)
+        found += _run(case.spec, name, layered(case.counts, skew))
+    yield from (item for item in found if item[0].name != ROW_COUNT and item[0].suits(numeric=numeric))
+
+
+def _score(case: _Case) -> Iterator[Measured]:
+    """Drift of the score, and the number of scored rows."""
+    drift = list(score_drift_summaries(case.counts, case.base, case.baseline.features[SCORE]))
+    for metric, _, estimate in _grouped(case.spec, SCORE, drift, case.counts.groups, numeric=True):
         if metric.family == "drift" or metric.name == ROW_COUNT:
             yield metric, "" if metric.name == ROW_COUNT else SCORE, estimate
-    scores = layered(counts, score_summary)
-    whole: list[Summary] = [scores, labels, layered(counts, operation_summary)]
-    whole.append(panel_summary(panel, {name: one.importance for name, one in baseline.features.items()}))
-    whole.append(layered(counts, partial(decision_summary, baseline=base, threshold=threshold)))
-    if (SCORE, "positive") in base.parts:
-        whole.append(shift_summary(scores, counts, base))
-    for summary in whole:
-        yield from _run(spec, "", summary)
-    if any(segment for segment, _ in counts.groups):
-        groups = layered(counts, partial(group_summary, threshold=threshold))
-        yield from _of_all_rows(_run(spec, "", groups), len(counts.groups))
 
 
 def layered(counts: Counts, build: Callable[[Counts], Layer]) -> Layer:
