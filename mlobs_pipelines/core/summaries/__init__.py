@@ -8,7 +8,9 @@ same sums by rows seen and by squared weights go along. Nothing in this package 
 from mlobs_pipelines.core.summaries.additive import Additive, weighted
 from mlobs_pipelines.core.summaries.features import FeatureSummary, PanelSummary
 from mlobs_pipelines.core.summaries.labels import LabelSummary
+from mlobs_pipelines.core.summaries.multiclass import MulticlassSummary
 from mlobs_pipelines.core.summaries.operations import OperationSummary, SkewSummary
+from mlobs_pipelines.core.summaries.regression import RegressionSummary
 from mlobs_pipelines.core.summaries.scores import DecisionSummary, GroupSummary, ScoreSummary, ShiftSummary
 
 __all__ = [
@@ -17,8 +19,10 @@ __all__ = [
     "FeatureSummary",
     "GroupSummary",
     "LabelSummary",
+    "MulticlassSummary",
     "OperationSummary",
     "PanelSummary",
+    "RegressionSummary",
     "ScoreSummary",
     "ShiftSummary",
     "SkewSummary",
@@ -30,6 +34,8 @@ Summary = (
     FeatureSummary
     | PanelSummary
     | ScoreSummary
+    | MulticlassSummary
+    | RegressionSummary
     | ShiftSummary
     | DecisionSummary
     | GroupSummary
