@@ -3,21 +3,87 @@
 From score cells; the bins of the other calibration metrics play no part.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
-from mlobs_pipelines.core.metrics.estimates import Z95, dot, effective, layers, ratio
+from mlobs_pipelines.core.metrics.estimates import Z95, effective, layers, ratio
 from mlobs_pipelines.core.metrics.quality import MIN_CLASS, negative_rows, positive_rows
 from mlobs_pipelines.core.metrics.registry import metric
+from mlobs_pipelines.core.metrics.sharing import shared
 from mlobs_pipelines.core.summaries import ScoreSummary
-from mlobs_pipelines.core.vocabulary import Estimate, Flags, Floats
+from mlobs_pipelines.core.vocabulary import Estimate, Flags, Floats, Ints
 
 LIMIT = 16.0
 _STEPS = 40
 _CLOSE = 1e-10
 _WILD = 1e3
 _NEED = f"at least {MIN_CLASS} positives and {MIN_CLASS} negatives"
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The cells of all windows that hold labelled rows, one after the other.
+
+    Attributes
+    ----------
+    window : (m,)
+        Which window a cell is of.
+    x, half : (m,)
+        Middle and half-width of the cell on the logit scale.
+    hits, misses, hits_squared, misses_squared : (m,)
+        Σw and Σw² of the rows with each label.
+    windows
+        How many windows there are.
+    """
+
+    window: Ints
+    x: Floats
+    half: Floats
+    hits: Floats
+    misses: Floats
+    hits_squared: Floats
+    misses_squared: Floats
+    windows: int
+
+    @staticmethod
+    def of(summary: ScoreSummary) -> "_Rows":
+        """Leave out empty cells, which are most: a day has fewer rows than there are cells."""
+        width, twice = summary.positives.shape[-1], summary.squared
+        sides = {
+            "hits": summary.positives,
+            "misses": summary.negatives,
+            "hits_squared": twice.positives,
+            "misses_squared": twice.negatives,
+        }
+        flat = {name: np.asarray(side, np.float64).reshape(-1, width) for name, side in sides.items()}
+        window, cell = np.nonzero((flat["hits"] > 0) | (flat["misses"] > 0))
+        x, half = logits(summary)
+        held = {name: side[window, cell] for name, side in flat.items()}
+        return _Rows(window, x[cell], half[cell], **held, windows=flat["hits"].shape[0])
+
+    def among(self, chosen: Flags) -> "_Rows":
+        """The cells of some windows."""
+        keep = chosen[self.window]
+        arrays = {f.name: getattr(self, f.name)[keep] for f in fields(self) if f.name != "windows"}
+        return _Rows(**arrays, windows=self.windows)
+
+    def total(self, values: Floats) -> Floats:
+        """Add values up cell by cell, by window."""
+        added: Floats = np.bincount(self.window, values, self.windows).astype(np.float64)
+        return added
+
+    def chances(self, line: Floats) -> Floats:
+        """What the line makes of every cell's middle."""
+        with np.errstate(over="ignore"):
+            return np.asarray(1 / (1 + np.exp(-(line[self.window, 0] + line[self.window, 1] * self.x))))
+
+    def inverse(self, p: Floats) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
+        """Inverse of Σ rows p (1 - p) (1, x)(1, x)'; NaN where it has none."""
+        weight = (self.hits + self.misses) * p * (1 - p)
+        one, first, second = (self.total(weight * self.x**power) for power in (0, 1, 2))
+        scale = ratio(1, one * second - first * first)
+        return (second * scale, -first * scale), (-first * scale, one * scale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,70 +144,60 @@ def logits(summary: ScoreSummary) -> tuple[Floats, Floats]:
     return (low + high) / 2, (high - low) / 2
 
 
+@shared
 def fit(summary: ScoreSummary) -> Fit:
     """Newton's method on the cells, from the base rate on; each window stops when it stands still."""
-    x, half = logits(summary)
-    hits, misses = (np.asarray(array, np.float64) for array in (summary.positives, summary.negatives))
-    line, going = _start(hits, misses)
+    rows = _Rows.of(summary)
+    line, going = _start(summary)
     done: Flags = np.zeros_like(going)
+    some = rows
     for _ in range(_STEPS):
         if not going.any():
             break
-        step = _step(line[going], x, hits[going], misses[going])
+        some = some.among(going)
+        step = _step(line, some)[going]
         line[going] += step
         size = np.abs(line[going]).max(axis=-1)
         still = np.abs(step).max(axis=-1) <= _CLOSE * np.maximum(1, size)
         wild = ~(size < _WILD)
         done[going], going[going] = still & ~wild, ~(still | wild)
     line[~done] = np.nan
-    return _errors(summary, Fit(line, line, line), x, half)
+    shape = (*summary.positives.shape[:-1], 2)
+    return Fit(*(array.reshape(shape) for array in (line, *_errors(rows, line))))
 
 
-def _start(hits: Floats, misses: Floats) -> tuple[Floats, Flags]:
-    ones, zeros = (np.asarray(array.sum(axis=-1)) for array in (hits, misses))
+def _start(summary: ScoreSummary) -> tuple[Floats, Flags]:
+    ones, zeros = (
+        np.asarray(side, np.float64).sum(axis=-1).ravel() for side in (summary.positives, summary.negatives)
+    )
     both: Flags = np.asarray((ones > 0) & (zeros > 0))
-    line = np.zeros((*both.shape, 2))
-    line[..., 0] = np.log(np.where(both, ratio(ones, zeros), 1))
-    return line, both
+    return np.stack([np.log(np.where(both, ratio(ones, zeros), 1)), np.zeros(both.size)], axis=-1), both
 
 
-def _chances(line: Floats, x: Floats) -> Floats:
-    with np.errstate(over="ignore"):
-        return np.asarray(1 / (1 + np.exp(-(line[..., :1] + line[..., 1:] * x))))
-
-
-def _step(line: Floats, x: Floats, hits: Floats, misses: Floats) -> Floats:
-    p = _chances(line, x)
-    rest, weight = hits * (1 - p) - misses * p, (hits + misses) * p * (1 - p)
-    inverse = _inverse(weight, x)
-    slopes = dot(rest, np.ones_like(x)), dot(rest, x)
+def _step(line: Floats, rows: _Rows) -> Floats:
+    p = rows.chances(line)
+    rest = rows.hits * (1 - p) - rows.misses * p
+    inverse, slopes = rows.inverse(p), (rows.total(rest), rows.total(rest * rows.x))
     return np.stack([sum(inverse[i][j] * slopes[j] for j in (0, 1)) for i in (0, 1)], axis=-1)
 
 
-def _inverse(weight: Floats, x: Floats) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
-    """Inverse of Σ weight (1, x)(1, x)'; NaN where it has none."""
-    one, first, second = (dot(weight, x**power) for power in (0, 1, 2))
-    scale = ratio(1, one * second - first * first)
-    return (second * scale, -first * scale), (-first * scale, one * scale)
-
-
-def _errors(summary: ScoreSummary, found: Fit, x: Floats, half: Floats) -> Fit:
-    p, slope = _chances(found.line, x), found.line[..., 1:]
-    inverse = _inverse((summary.positives + summary.negatives) * p * (1 - p), x)
-    spread = _spread(summary, p, x)
+def _errors(rows: _Rows, line: Floats) -> tuple[Floats, Floats]:
+    """Standard errors and bounds of intercept and slope."""
+    p, slope = rows.chances(line), line[rows.window, 1]
+    inverse, spread = rows.inverse(p), _spread(rows, p)
     errors, bounds = [], []
     for row in inverse:
         variance = row[0] ** 2 * spread[0] + 2 * row[0] * row[1] * spread[1] + row[1] ** 2 * spread[2]
         errors.append(np.sqrt(np.maximum(variance, 0)))
-        left, right = (part[..., np.newaxis] for part in row)
-        bent = p * (1 - p) * slope * (left + right * x)
-        moved = summary.positives * np.abs(right * (1 - p) - bent)
-        bounds.append(dot(moved + summary.negatives * np.abs(-right * p - bent), half))
-    return Fit(found.line, np.stack(errors, axis=-1), np.stack(bounds, axis=-1))
+        left, right = (part[rows.window] for part in row)
+        bent = p * (1 - p) * slope * (left + right * rows.x)
+        moved = rows.hits * np.abs(right * (1 - p) - bent)
+        bounds.append(rows.total((moved + rows.misses * np.abs(-right * p - bent)) * rows.half))
+    undone = np.isnan(line[:, :1])
+    return np.stack(errors, axis=-1), np.where(undone, np.nan, np.stack(bounds, axis=-1))
 
 
-def _spread(summary: ScoreSummary, p: Floats, x: Floats) -> list[Floats]:
+def _spread(rows: _Rows, p: Floats) -> list[Floats]:
     """Σ w² (label - p)² times 1, x and x²: the spread of the score equations."""
-    twice = summary.squared
-    weight = twice.positives * (1 - p) ** 2 + twice.negatives * p**2
-    return [dot(weight, x**power) for power in (0, 1, 2)]
+    weight = rows.hits_squared * (1 - p) ** 2 + rows.misses_squared * p**2
+    return [rows.total(weight * rows.x**power) for power in (0, 1, 2)]

@@ -9,7 +9,7 @@ from mlobs_pipelines.core.vocabulary import Amounts
 S = TypeVar("S", bound="Additive")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True, kw_only=True)
 class Additive:
     """A dataclass whose array fields add up, except those named in ``FIXED``.
 
