@@ -209,7 +209,8 @@ def _timeline(judged: Sequence[Row]) -> list[Figure]:
 
 
 def _trends(metrics: MetricRows, colours: Mapping[str, str], facts: ReportFacts) -> list[Figure]:
-    figures = (_trend(metrics, metric, preferred, colours, facts) for metric, preferred in TRENDS)
+    shown = [*TRENDS, *((metric, "28d") for metric in metrics.own())]
+    figures = (_trend(metrics, metric, preferred, colours, facts) for metric, preferred in shown)
     return [figure for figure in figures if figure]
 
 

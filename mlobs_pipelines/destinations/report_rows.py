@@ -12,6 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mlobs_pipelines.core.metrics import METRICS
+
 Row = dict[str, Any]
 NUMBERS = ("value", "lower", "upper", "threshold")
 COLUMNS = (
@@ -73,6 +75,10 @@ class MetricRows:
         """Rows that were held against an objective, over every segment and feature."""
         mask = _among(self.table, "verdict", ["pass", "fail", "undecided"])
         return as_rows(self.table.filter(mask))
+
+    def own(self) -> list[str]:
+        """Metrics that the model brought along, by name."""
+        return sorted(set(pc.unique(self.table["metric"]).to_pylist()) - set(METRICS))
 
     def windows(self, metric: str) -> dict[str, bool]:
         """Windows in which the store has the metric, and whether an objective judges it there."""

@@ -31,6 +31,18 @@ def test_demo_prints_its_table_and_writes_its_report(season):
     assert "flight_delays_daily: run" in done.stderr
 
 
+def test_a_metric_of_the_demos_own_is_shown(season, rows):
+    """The metric that the model brings along is in the store, with its interval, and in the report."""
+    place, _, _ = season
+    costs = [row for row in rows if row["metric"] == "expected_cost"]
+    assert {row["segment_value"] for row in costs} == {"", "EWR", "JFK", "LGA"}
+    known = [row for row in costs if row["value"] is not None]
+    assert known
+    assert all(0 <= row["lower"] <= row["value"] <= row["upper"] <= 5 for row in known if row["n"] > 1)
+    page = (place.home / "reports" / "flight_delays.html").read_text(encoding="utf-8")
+    assert "Expected cost, 28 days" in page
+
+
 def test_pipes_get_plain_text(season):
     """Without a terminal no output holds an escape sequence, a progress bar or trailing blanks."""
     place, done, _ = season
