@@ -49,6 +49,10 @@ def _feature() -> FeatureSummary:
         baseline_cells=before,
         low=edges[:-1],
         high=edges[1:],
+        distance=cells.sum(axis=-1) * 0.5,
+        distance_sq=cells.sum(axis=-1) * 2.0,
+        least=np.full(SHAPE, -4.0),
+        greatest=np.full(SHAPE, 4.0),
     )
 
 

@@ -40,6 +40,8 @@ TITLES = {
     "cardinality": "Distinct categories",
     "value_mean": "Mean value",
     "value_std": "Standard deviation",
+    "value_min": "Least value",
+    "value_max": "Greatest value",
     "value_p50": "Median value",
     **{f"value_p{level}": f"Value, {int(level)} %" for level in ("01", "05", "25", "75", "95", "99")},
     "ks": "KS distance",

@@ -15,6 +15,7 @@ from mlobs_pipelines.core.coding import FIRST, NOT_FINITE, NULL, NumberSlots
 from mlobs_pipelines.core.tally import Cells
 from mlobs_pipelines.core.vocabulary import Flags, Floats, Ints
 from mlobs_pipelines.engine.groups import Assigned, Groups, Rows, dictionary, positions
+from mlobs_pipelines.engine.moments import Moments
 from mlobs_pipelines.engine.parts import Counted, FlagPart, Tallies, cells_of, excess
 
 MAX_CATEGORIES = 1000
@@ -46,7 +47,10 @@ class FeaturePlan:
 
 
 class NumberPart:
-    """A numeric column by the cells of a grid; how many rows are null or not finite is stored beside."""
+    """A numeric column by the cells of a grid.
+
+    Beside stand how many rows are null or not finite, and the moments and extremes of the others.
+    """
 
     def __init__(
         self, cuts: int, grid: Grid, subject: str, part: str = "cells", states: str | None = "rows"
@@ -54,9 +58,12 @@ class NumberPart:
         self._slots, self._cuts, self._states = NumberSlots(grid), cuts, states
         self._subject, self._part = subject, part
         self._tallies, self._state_tallies = Tallies(cuts), Tallies(cuts)
+        self._moments = None if states is None else Moments(cuts, grid.location)
 
     def add(self, rows: Assigned, values: Floats, valid: Flags | None) -> None:
         """Count values; those that are not valid are nulls."""
+        if self._moments is not None:
+            self._moments.add(rows, values, valid)
         slots = self._slots.slots(values)
         if valid is not None:
             slots *= valid  # slot 0 is that of nulls
@@ -66,7 +73,7 @@ class NumberPart:
             self._state_tallies.weigh(rows, _states(slots))
 
     def counted(self, groups: Groups) -> Iterator[Counted]:
-        """Cells by code, and the states of rows."""
+        """Cells by code, the states of rows, and what is known exactly of their values."""
         order = np.argsort(self._slots.codes[FIRST:], kind="stable") + FIRST
         codes = self._slots.codes[order].astype(np.int64)
         for cut in range(self._cuts):
@@ -82,6 +89,8 @@ class NumberPart:
             yield Counted(cut, self._subject, self._part, cells)
             for sign, more in excess(self._tallies, groups, cut, cells, order[at]):
                 yield Counted(cut, self._subject, self._part + sign, more)
+            if self._moments is not None:
+                yield from self._moments.counted(groups, cut, self._subject, cells)
 
 
 class NamePart:

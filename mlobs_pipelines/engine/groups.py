@@ -5,6 +5,7 @@ joint groups. What is counted in them is the business of `parts`.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
@@ -20,6 +21,7 @@ UNKNOWN = "__null__"
 WEIGHT = "sample_weight"
 CROSS = "+"
 _LARGEST = 1 << 60
+_TWO_BYTES = 1 << 16
 _BASE = ("day", "model_version", "role")
 
 Rows: TypeAlias = pa.Table | pa.RecordBatch
@@ -88,6 +90,42 @@ class Groups:
         return self._joint[key]
 
 
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Rows of one batch put in the order of their groups, where each group is one run.
+
+    Attributes
+    ----------
+    groups : (r,) int64
+        Group of each run, ascending.
+    starts : (r,) int64
+        First row of each run.
+    order : (n,) int64 or None
+        Row that stands at each place; None where rows stand in that order already.
+    place : (n,) int64 or None
+        Place of each row.
+    """
+
+    groups: Ints
+    starts: Ints
+    order: Ints | None = None
+    place: Ints | None = None
+
+    @staticmethod
+    def of(groups: Ints) -> "Runs":
+        """Order rows by their group; those of a group keep their order."""
+        order = place = None
+        if np.any(groups[1:] < groups[:-1]):
+            # Numbers of two bytes are sorted in one go instead of by comparison.
+            narrow = groups.astype(np.uint16) if groups.max() < _TWO_BYTES else groups
+            order = np.argsort(narrow, kind="stable")
+            place = np.empty_like(order)
+            place[order] = np.arange(order.size)
+            groups = groups.take(order)
+        starts = np.flatnonzero(np.diff(groups, prepend=-1))
+        return Runs(groups[starts], starts, order, place)
+
+
 class Assigned:
     """Rows of one batch with their groups.
 
@@ -105,6 +143,7 @@ class Assigned:
         self.joint, self.unions, self.weights = joint, unions, weights
         self.sizes = [int(union.max(initial=-1)) + 1 for union in unions]
         self._scaled: dict[tuple[int, int], Ints] = {}
+        self._runs: dict[int, Runs] = {}
 
     @property
     def joints(self) -> int:
@@ -125,6 +164,16 @@ class Assigned:
         """Groups of those rows, by segmentation."""
         joint = np.unique(self.joint[self.heavy])
         return [np.unique(union[joint]).tolist() for union in self.unions]
+
+    def known(self, cut: int) -> int:
+        """How many groups of a segmentation are known; of joint groups where `cut` is -1."""
+        return self.joints if cut < 0 else self.sizes[cut]
+
+    def runs(self, cut: int) -> Runs:
+        """Rows in the order of their groups; of their joint groups where `cut` is -1."""
+        if cut not in self._runs:
+            self._runs[cut] = Runs.of(self.joint if cut < 0 else self.unions[cut].take(self.joint))
+        return self._runs[cut]
 
     def scaled(self, cut: int, width: int) -> Ints:
         """Group of each row times a width; of the joint group where `cut` is -1."""

@@ -116,7 +116,7 @@ class LogScan:
 
     Batches hold ``day``, ``model_version``, ``role``, ``status``, ``latency_ms``, segments, served features
     and, where they exist, recomputed ones (``pit__<feature>``) and ``sample_weight``: for how many rows each
-    stands. How rows are cut into batches does not change the result, their order only last digits of sums.
+    stands. How rows are ordered and cut into batches changes last digits of sums, and nothing else.
     """
 
     def __init__(self, plan: ScanPlan) -> None:

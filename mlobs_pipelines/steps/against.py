@@ -19,6 +19,7 @@ from mlobs_pipelines.core.summaries import (
     weighted,
 )
 from mlobs_pipelines.core.vocabulary import Amounts, Flags, Floats, Ints
+from mlobs_pipelines.engine.moments import MOMENTS
 from mlobs_pipelines.steps.bins import SCORE, FeatureBaseline
 from mlobs_pipelines.steps.windows import (
     SCORE_PARTS,
@@ -58,8 +59,21 @@ def _feature(
     cells = (
         _numeric(counts, baseline, name, binned) if binned.grid else _named(counts, baseline, name, binned)
     )
-    return _by_group(
+    found = _by_group(
         counts, baseline, cells, counts.counts(name, "rows", 3), baseline.counts(name, "rows", 3)
+    )
+    if binned.grid is None or (name, MOMENTS) not in counts.parts:
+        return found
+    moments = [array[..., 0] for array in counts.sums(name, MOMENTS, 1)]
+    exact = zip(found, *moments, *counts.extremes(name), strict=True)
+    return (_with_moments(summary, binned.grid, *arrays) for summary, *arrays in exact)
+
+
+def _with_moments(
+    summary: FeatureSummary, grid: Grid, first: Floats, second: Floats, least: Floats, greatest: Floats
+) -> FeatureSummary:
+    return replace(
+        summary, distance=first, distance_sq=second, least=least, greatest=greatest, location=grid.location
     )
 
 

@@ -3,16 +3,18 @@
 What is added up, and what the result is compared with, is `references`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlobs_pipelines.core.vocabulary import Ints
+from mlobs_pipelines.core.vocabulary import Floats, Ints
 from mlobs_pipelines.engine.cells import CELLS_SCHEMA, Flat, flatten
+from mlobs_pipelines.engine.moments import EXTREMES
 from mlobs_pipelines.steps.bins import SCORE
 
+Merge = Callable[[str, Ints, Floats, int], Floats]
 SCORE_PARTS = ("positive", "negative", "unlabelled")
 _KEPT = ("model_version", "segment", "segment_value")
 _LISTS = ("codes", "names", "counts", "sums", "squares")
@@ -63,14 +65,28 @@ def _merged_part(rows: pa.Table, day: str, role: str) -> pa.Table:
     encoded = keys.combine_chunks().dictionary_encode()
     first = np.unique(encoded.indices.to_numpy(), return_index=True)[1]
     flat = flatten(rows)
-    lists = _added(flat, encoded.indices.to_numpy()[flat.row].astype(np.int64), first.size)
+    extreme = rows.column("part")[0].as_py() == EXTREMES
+    merge = _extreme if extreme else _sum
+    lists = _added(flat, encoded.indices.to_numpy()[flat.row].astype(np.int64), first.size, merge)
     columns = {name: rows.column(name).take(pa.array(first)) for name in (*_KEPT, "subject", "part")}
     constant = {"day": day, "role": role}
     columns |= {name: pa.repeat(pa.scalar(text), first.size) for name, text in constant.items()}
     return pa.table({**columns, **lists}).select(CELLS_SCHEMA.names).cast(CELLS_SCHEMA)
 
 
-def _added(flat: Flat, group: Ints, groups: int) -> dict[str, pa.Array]:
+def _sum(_: str, place: Ints, values: Floats, cells: int) -> Floats:
+    return np.bincount(place, weights=values, minlength=cells).astype(np.float64, copy=False)
+
+
+def _extreme(name: str, place: Ints, values: Floats, cells: int) -> Floats:
+    """Extremes are kept as sums and squares are, and merge by the least and by the greatest."""
+    merge, nothing = (np.minimum, np.inf) if name == "sums" else (np.maximum, -np.inf)
+    found = np.full(cells, nothing)
+    merge.at(found, place, values)
+    return found
+
+
+def _added(flat: Flat, group: Ints, groups: int, merge: Merge) -> dict[str, pa.Array]:
     """Lists of every group with one entry per code."""
     names = None if flat.names is None else flat.names.dictionary_encode()
     codes = flat.codes.astype(np.int64) if names is None else names.indices.to_numpy().astype(np.int64)
@@ -88,7 +104,7 @@ def _added(flat: Flat, group: Ints, groups: int) -> dict[str, pa.Array]:
     for name in ("sums", "squares"):
         array = getattr(flat, name)
         if array.size:
-            values[name] = pa.array(np.bincount(place, weights=array, minlength=cells.size))
+            values[name] = pa.array(merge(name, place, array, cells.size))
     return {name: _listed(name, offsets, values.get(name), groups) for name in _LISTS}
 
 

@@ -33,6 +33,7 @@ from mlobs_pipelines.engine.cells import (
     end_to_end,
     flatten,
 )
+from mlobs_pipelines.engine.moments import EXTREMES
 from mlobs_pipelines.engine.scan import CONFUSION_CODES, RELIABILITY_BINS, SKEW_CODES, STATE_CODES
 from mlobs_pipelines.steps.bins import SCORE
 
@@ -143,6 +144,23 @@ class Counts:
         flat, group, day = self.flat(subject, part)
         first = self.windows(group, day, flat.codes, width, flat.sums)
         return first, self.windows(group, day, flat.codes, width, flat.squares)
+
+    def extremes(self, subject: str) -> tuple[Floats, Floats]:
+        """Least and greatest value of a number in every window; infinite where it has none.
+
+        Returns
+        -------
+        (G, W), (G, W)
+        """
+        flat, group, day = self.flat(subject, EXTREMES)
+        shape = (len(self.groups), len(self.days))
+        least, greatest = np.full(shape, np.inf), np.full(shape, -np.inf)
+        np.minimum.at(least, (group, day), flat.sums)
+        np.maximum.at(greatest, (group, day), flat.squares)
+        days = [slice(*((end - self.days[0]).days for end in (s.start, s.end))) for s in self.spans]
+        low = [np.minimum.reduce(least[:, some], axis=1, initial=np.inf) for some in days]
+        high = [np.maximum.reduce(greatest[:, some], axis=1, initial=-np.inf) for some in days]
+        return np.stack(low, axis=1), np.stack(high, axis=1)
 
 
 def score_summary(counts: Counts) -> ScoreSummary:

@@ -26,6 +26,7 @@ ZERO = int(np.searchsorted(FEATURE_EDGES, 0.0)) + 1
 _ENDS = np.array([-np.inf, *FEATURE_EDGES, np.inf])
 FEATURE_ENDS = np.insert(_ENDS[:-1], ZERO, 0.0), np.insert(_ENDS[1:], ZERO, 0.0)
 LATENCY_EDGES = np.geomspace(1, 10_000, 81)
+LOCATION = 0.25
 LAG_CELLS = 24 * 15
 HORIZONS_H = np.array([24.0, 72.0, 168.0])
 
@@ -99,7 +100,18 @@ def summarise_feature(rows):
     return FeatureSummary(
         np.int64(n), np.int64(nulls), np.int64(nonfinite), bins, cells, atom, True,  # noqa: FBT003 - ordered
         BASELINE.size, base_nulls, base_bins, base_cells, *FEATURE_ENDS,
+        **moments(rows["value"], LOCATION),
     )  # fmt: skip
+
+
+def moments(values, location):
+    """What is added up and compared row by row of the finite values."""
+    present = values[np.isfinite(values)]
+    away = present - location
+    return {
+        "distance": away.sum(), "distance_sq": (away**2).sum(), "location": location,
+        "least": present.min(initial=np.inf), "greatest": present.max(initial=-np.inf),
+    }  # fmt: skip
 
 
 def draw_score(rng, n):

@@ -26,7 +26,7 @@ LIMITS = {
     "drift_q": SHARE, "drifted_share": SHARE, "drifted_importance": SHARE,
     "js_distance": SHARE, "hellinger": SHARE, "linf": SHARE, "wasserstein": POSITIVE,
     "chi_square_p": SHARE, "cramers_v": SHARE, "unseen_share": SHARE, "out_of_range_share": SHARE,
-    "cardinality": POSITIVE, "value_mean": ANY, "value_std": POSITIVE,
+    "cardinality": POSITIVE, "value_mean": ANY, "value_std": POSITIVE, "value_min": ANY, "value_max": ANY,
     **{f"value_p{level:02d}": ANY for level in (1, 5, 25, 50, 75, 95, 99)},
     "latency_p50": LATENCY, "latency_p95": LATENCY, "latency_p99": LATENCY,
 }  # fmt: skip

@@ -18,6 +18,7 @@ class Book:
         self.cuts = [(), *((name,) for name in plan.segments), *plan.crosses]
         self.cells = defaultdict(lambda: defaultdict(lambda: [0, *[0.0] * 8]))
         self.heavy = set()
+        self.values = defaultdict(list)
 
     def groups(self, row):
         """Groups of a row, one per segmentation."""
@@ -44,9 +45,14 @@ class Book:
         if (row.get("sample_weight") or 1.0) != 1:
             self.heavy.update(self.groups(row))
 
+    def keep(self, row, subject, value):
+        """Remember a value of which the extremes are stored."""
+        for group in self.groups(row):
+            self.values[*group, subject, "extremes"].append(value)
+
     def rows(self, valued):
         """Stored rows by key: codes with counts and, where kept, sums and squares."""
-        found = {}
+        found = {key: ([0], [len(v)], [[min(v)], [max(v)]]) for key, v in self.values.items()}
         for (*group, subject, part), cells in self.cells.items():
             codes = sorted(cells)
             sums = (1, 2) if part in valued else None
@@ -59,7 +65,7 @@ class Book:
         return found
 
 
-VALUED = ("skew", "log_loss", "squared_error", "reliability_positive", "reliability_negative")
+VALUED = ("moments", "skew", "log_loss", "squared_error", "reliability_positive", "reliability_negative")
 
 
 def _row(cells, codes, pair):
@@ -93,6 +99,8 @@ def _feature(book, row, feature):
         book.write(row, name, "categories", _text(value))
     elif finite:
         book.write(row, name, "cells", int(cell_codes(np.array([value + 0.0]), feature.grid)[0]))
+        book.write(row, name, "moments", 0, value - feature.grid.location)
+        book.keep(row, name, value)
     if feature.recomputed:
         _skew(book, row, feature)
 
@@ -168,3 +176,16 @@ def as_stored(table):
         found[key] = (row["codes"] if row["names"] is None else row["names"], row["counts"], sums)
     assert not state or max(state.values()) == 1
     return found
+
+
+def agree(found, expected):
+    """Stored rows are equal to the bit; moments, which batches add up on their own, to rounding."""
+    assert found.keys() == expected.keys()
+    for key, (codes, counts, sums) in found.items():
+        if not key[-1].startswith("moments"):
+            assert (codes, counts, sums) == expected[key], key
+            continue
+        assert (codes, counts) == expected[key][:2]
+        scale = [math.sqrt(counts[0] * abs(expected[key][2][1][0])), expected[key][2][1][0]]
+        for one, other, size in zip(sums, expected[key][2], scale, strict=True):
+            assert abs(one[0] - other[0]) <= 1e-12 * abs(size), key

@@ -1,10 +1,11 @@
-"""What a feature's values look like: percentiles, mean, deviation, cardinality, and values training had not.
+"""What a feature's values look like: percentiles, moments, extremes, cardinality, what training had not.
 
-All from cells; a value inside a cell is not known more closely than the cell, which the bound says.
+Percentiles come from cells; a value inside a cell is not known more closely than the cell, which the bound
+says. Moments and extremes are exact where they were added up row by row.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -23,6 +24,9 @@ from mlobs_pipelines.core.metrics.quantiles import quantile, quantile_cell
 from mlobs_pipelines.core.metrics.registry import metric
 from mlobs_pipelines.core.summaries import FeatureSummary
 from mlobs_pipelines.core.vocabulary import Amounts, Estimate, Flags, Floats, Ints
+
+_ROUNDING = 16 * np.finfo(np.float64).eps
+_EXACT = 1e-9
 
 
 @metric("unseen_share", FeatureSummary, family="drift", direction=-1, takes="categories")
@@ -98,10 +102,12 @@ def value_mean(summary: FeatureSummary) -> Estimate:
     found = _moments(summary)
     if found is None:
         return _nothing(summary)
-    mean, off, deviation, n, squares, seen = found
+    n, squares, seen = _rows(summary)
     size = effective(n, squares)
-    half = Z95 * deviation * np.sqrt(ratio(1, size - 1))
-    return Estimate(mean, seen, mean - half, mean + half, off[0], **enough(size, MIN_PROPORTION))
+    half = Z95 * found.deviation * np.sqrt(ratio(1, size - 1))
+    return Estimate(
+        found.mean, seen, found.mean - half, found.mean + half, found.mean_off, **enough(size, MIN_PROPORTION)
+    )
 
 
 @metric("value_std", FeatureSummary, family="drift", takes="numbers", detail=True)
@@ -110,20 +116,75 @@ def value_std(summary: FeatureSummary) -> Estimate:
     found = _moments(summary)
     if found is None:
         return _nothing(summary)
-    _, off, deviation, n, squares, seen = found
-    return Estimate(deviation, seen, bound=off[1], **enough(effective(n, squares), MIN_PROPORTION))
+    n, squares, seen = _rows(summary)
+    rule = enough(effective(n, squares), MIN_PROPORTION)
+    return Estimate(found.deviation, seen, bound=found.deviation_off, **rule)
 
 
-def _moments(
-    summary: FeatureSummary,
-) -> tuple[Floats, tuple[Floats, Floats], Floats, Amounts, Amounts, Amounts] | None:
-    """Mean, the bounds of mean and deviation, deviation, rows, Σw² and rows seen."""
+@metric("value_min", FeatureSummary, family="drift", takes="numbers", detail=True)
+def value_min(summary: FeatureSummary) -> Estimate:
+    """Least of the present finite values that were seen, in the feature's unit."""
+    return _extreme(summary, summary.least)
+
+
+@metric("value_max", FeatureSummary, family="drift", takes="numbers", detail=True)
+def value_max(summary: FeatureSummary) -> Estimate:
+    """Greatest of the present finite values that were seen, in the feature's unit."""
+    return _extreme(summary, summary.greatest)
+
+
+def _extreme(summary: FeatureSummary, value: Floats | None) -> Estimate:
+    seen = np.asarray(summary.seen.cells.sum(axis=-1))
+    return _nothing(summary) if value is None else Estimate(np.where(seen > 0, value, np.nan), seen)
+
+
+def _rows(summary: FeatureSummary) -> tuple[Amounts, Amounts, Amounts]:
+    """Rows with a value: by weight, by squared weight, and as seen."""
+    return layers(summary, lambda s: np.asarray(s.cells.sum(axis=-1)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Moments:
+    """Mean and standard deviation, and how far each may be off."""
+
+    mean: Floats
+    mean_off: Floats
+    deviation: Floats
+    deviation_off: Floats
+
+
+def _moments(summary: FeatureSummary) -> _Moments | None:
+    exact = _of_distances(summary)
+    if exact is not None and np.isfinite(np.asarray(summary.distance_sq)).all():
+        return exact
     at = positions(summary)
     if at is None:
+        return exact
+    found = _Moments(*at.mean(summary.cells), *at.deviation(summary.cells))
+    if exact is None:
+        return found
+    # Squares of values beyond 1e154 are infinite: cells still say where these are.
+    known = np.isfinite(np.asarray(summary.distance_sq))
+    pairs = ((getattr(exact, item.name), getattr(found, item.name)) for item in fields(_Moments))
+    return _Moments(*(np.where(known, one, other) for one, other in pairs))
+
+
+def _of_distances(summary: FeatureSummary) -> _Moments | None:
+    """Moments from Σd and Σd²; None where these are not known."""
+    first, second, least, greatest = summary.distance, summary.distance_sq, summary.least, summary.greatest
+    if first is None or second is None or least is None or greatest is None:
         return None
-    mean, off = at.mean(summary.cells)
-    deviation, deviation_off = at.deviation(summary.cells)
-    return mean, (off, deviation_off), deviation, *layers(summary, lambda s: np.asarray(s.cells.sum(axis=-1)))
+    n = np.asarray(summary.cells.sum(axis=-1))
+    with np.errstate(over="ignore", invalid="ignore"):
+        away, mean_sq = ratio(first, n), ratio(second, n)
+        one = np.equal(least, greatest) & (n > 0)
+        deviation = np.where(one, 0.0, np.sqrt(np.maximum(mean_sq - away * away, 0)))
+        # What rounding leaves of the difference, where rows are close together and far from the location.
+        off = np.fmin(np.sqrt(_ROUNDING * mean_sq), ratio(_ROUNDING * mean_sq, 2 * deviation))
+    off = np.where(one | (off < _EXACT * deviation), 0.0, off)
+    return _Moments(
+        summary.location + away, np.zeros(away.shape), deviation, np.where(np.isnan(off), 0.0, off)
+    )
 
 
 def _nothing(summary: FeatureSummary) -> Estimate:

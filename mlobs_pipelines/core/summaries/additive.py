@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Self, TypeVar
 
+import numpy as np
+
 from mlobs_pipelines.core.vocabulary import Amounts
 
 S = TypeVar("S", bound="Additive")
@@ -11,7 +13,9 @@ S = TypeVar("S", bound="Additive")
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, kw_only=True)
 class Additive:
-    """A dataclass whose array fields add up, except those named in ``FIXED``.
+    """A dataclass whose array fields add up, except those named in ``FIXED``, ``LEAST`` and ``GREATEST``.
+
+    Fixed ones stay as they are; of the others the merged value is the least or the greatest.
 
     Attributes
     ----------
@@ -22,6 +26,8 @@ class Additive:
     """
 
     FIXED: ClassVar[tuple[str, ...]] = ()
+    LEAST: ClassVar[tuple[str, ...]] = ()
+    GREATEST: ClassVar[tuple[str, ...]] = ()
     once: Self | None = None
     twice: Self | None = None
 
@@ -37,18 +43,32 @@ class Additive:
 
     def total(self) -> Self:
         """Merge along the leading axis: the summary of all its entries together."""
-        return self.select(lambda array: array.sum(axis=0))
+
+        def merged(name: str, value: Any) -> Any:  # noqa: ANN401 - an array, or a summary in the summary
+            if isinstance(value, Additive):
+                return value.total()
+            if name in self.LEAST:
+                return np.minimum.reduce(value, axis=0, initial=np.inf)
+            return (
+                np.maximum.reduce(value, axis=0, initial=-np.inf)
+                if name in self.GREATEST
+                else value.sum(axis=0)
+            )
+
+        return self._each(merged)
 
     def select(self, change: Callable[[Amounts], Amounts]) -> Self:
-        """Apply `change` to every additive array and keep the fixed ones."""
-        values: dict[str, Any] = {}
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if value is None or item.name in self.FIXED:
-                values[item.name] = value
-            else:
-                values[item.name] = value.select(change) if isinstance(value, Additive) else change(value)
-        return type(self)(**values)
+        """Apply `change` to every array that merges and keep the fixed ones."""
+        return self._each(
+            lambda _, value: value.select(change) if isinstance(value, Additive) else change(value)
+        )
+
+    def _each(self, change: Callable[[str, Any], Any]) -> Self:
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        kept = {name for name, value in values.items() if value is None or name in self.FIXED}
+        return type(self)(
+            **{name: value if name in kept else change(name, value) for name, value in values.items()}
+        )
 
 
 def weighted(once: S, *layers: S) -> S:

@@ -27,6 +27,12 @@ class FeatureSummary(Additive):
         The same of the baseline, without leading axes where all windows have one, else with theirs.
     low, high : (C,)
         Edges of the cells in the feature's unit, both the value itself for an atom; None for categories.
+    distance, distance_sq : (...,)
+        Σd and Σd² of each present finite value's distance d from `location`; None where only cells are known.
+    least, greatest : (...,)
+        Extremes of these values; infinite where there is none, None where only cells are known.
+    location
+        A value near the feature's middle.
     """
 
     n: Amounts
@@ -42,6 +48,13 @@ class FeatureSummary(Additive):
     baseline_cells: Ints
     low: Floats | None = None
     high: Floats | None = None
+    distance: Floats | None = None
+    distance_sq: Floats | None = None
+    least: Floats | None = None
+    greatest: Floats | None = None
+    location: float = 0.0
+    LEAST: ClassVar[tuple[str, ...]] = ("least",)
+    GREATEST: ClassVar[tuple[str, ...]] = ("greatest",)
     FIXED: ClassVar[tuple[str, ...]] = (
         "atom",
         "ordered",
@@ -51,6 +64,7 @@ class FeatureSummary(Additive):
         "baseline_cells",
         "low",
         "high",
+        "location",
     )
 
 
