@@ -8,15 +8,17 @@ import hashlib
 import importlib.util
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 from mlobs_pipelines.contracts.documents import Document
 from mlobs_pipelines.contracts.problems import Problem, listed
 from mlobs_pipelines.core.metrics import METRICS, Metric
 from mlobs_pipelines.core.probe import broken_promise
+from mlobs_pipelines.core.summaries import Summary
 
 ALWAYS = "metrics"  # a module of this name is read without being listed
 FAMILIES = tuple(sorted({metric.family for metric in METRICS.values()}))
@@ -75,10 +77,11 @@ def _run(file: Path, model: str, taken: dict[str, Metric]) -> tuple[dict[str, Me
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's module may raise anything
         return {}, [_raised(file, error, "")]
     finally:
-        found = {name: one for name, one in METRICS.items() if name not in before and name not in taken}
+        known = {**before, **taken}
+        found = {name: one for name, one in METRICS.items() if one is not known.get(name)}
         METRICS.clear()
         METRICS.update(before)
-    problems = [problem for metric in found.values() for problem in _problems(file, metric)]
+    problems = [problem for metric in found.values() for problem in _problems(file, metric, known)]
     if not found:
         problems.append(Problem(str(file), 1, "", "registers no metric", "decorate a function with @metric"))
     return found, problems
@@ -93,16 +96,27 @@ def _execute(file: Path, name: str) -> None:
     spec.loader.exec_module(module)
 
 
-def _problems(file: Path, metric: Metric) -> list[Problem]:
-    line = metric.function.__code__.co_firstlineno if hasattr(metric.function, "__code__") else 1
+def _problems(file: Path, metric: Metric, known: Mapping[str, Metric]) -> Iterator[Problem]:
+    """What is wrong with a metric, or with what the module adds to one of the name that is `known`."""
+    before = known[metric.name].functions if metric.name in known else {}
+    for kind, function in metric.functions.items():
+        if kind not in before:
+            yield from _broken(file, metric, kind, getattr(function, "__code__", None))
+
+
+def _broken(file: Path, metric: Metric, kind: type[Summary], code: CodeType | None) -> Iterator[Problem]:
+    line = code.co_firstlineno if code else 1
     if metric.family not in FAMILIES:
         said, valid = f"unknown family {metric.family!r}", f"valid: {listed(FAMILIES)}"
-        return [Problem(str(file), line, metric.name, said, valid)]
+        yield Problem(str(file), line, metric.name, said, valid)
+        return
     try:
-        broken = broken_promise(metric)
+        broken = broken_promise(metric, kind)
     except Exception as error:  # noqa: BLE001 - a user's function may raise anything
-        return [_raised(file, error, metric.name)]
-    return [Problem(str(file), line, metric.name, broken)] if broken else []
+        yield _raised(file, error, metric.name)
+        return
+    if broken:
+        yield Problem(str(file), line, metric.name, broken)
 
 
 def _raised(file: Path, error: BaseException, key: str) -> Problem:

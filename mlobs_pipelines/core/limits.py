@@ -11,8 +11,8 @@ from mlobs_pipelines.core.verdicts import Limits, Words, in_digits
 from mlobs_pipelines.core.vocabulary import Estimate, Flags, Floats, Verdict
 
 LEAST_REFERENCES = 7
-_SHARES = ("auc", "accuracy", "precision", "recall", "f1", "specificity", "ece", "mce", "ace", "brier_score")
-_POSITIVE = ("psi", "log_loss", "skew_smape", "row_count")
+_SHARES = ("auc", "accuracy", "precision", "recall", "f1", "specificity", "ece", "mce", "ace")
+_POSITIVE = ("psi", "log_loss", "brier_score", "skew_smape", "row_count", "mae", "rmse", "mape")
 
 
 def metric_range(name: str) -> tuple[float, float]:
@@ -23,9 +23,11 @@ def metric_range(name: str) -> tuple[float, float]:
     >>> metric_range("null_share"), metric_range("psi")
     ((0.0, 1.0), (0.0, inf))
     """
-    if name in (*_SHARES, "ks") or name.endswith(("_share", "_coverage")):
+    plain = name.removesuffix("_macro").removesuffix("_weighted").removeprefix("class_")
+    if plain in (*_SHARES, "ks") or name.endswith(("_share", "_coverage")):
         return 0.0, 1.0
-    return (0.0 if name in _POSITIVE or name.startswith(("latency_", "label_lag_")) else -np.inf), np.inf
+    from_zero = name in _POSITIVE or name.startswith(("latency_", "label_lag_", "absolute_error_"))
+    return (0.0 if from_zero else -np.inf), (1.0 if name == "r2" else np.inf)
 
 
 @dataclass(frozen=True, slots=True)

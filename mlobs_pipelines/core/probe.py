@@ -11,7 +11,9 @@ from mlobs_pipelines.core.metrics.registry import Metric
 from mlobs_pipelines.core.summaries import (
     FeatureSummary,
     LabelSummary,
+    MulticlassSummary,
     OperationSummary,
+    RegressionSummary,
     ScoreSummary,
     SkewSummary,
     Summary,
@@ -86,6 +88,59 @@ def _score() -> ScoreSummary:
     )
 
 
+def _multiclass() -> MulticlassSummary:
+    confusion = _some(9, 11).reshape(*SHAPE, 3, 3) + np.eye(3, dtype=np.int64)
+    n = confusion.sum(axis=(-2, -1))
+    cells = np.eye(CELLS, dtype=np.int64)[[3, 8, 12]]
+    true = confusion.sum(axis=-1)[..., np.newaxis] * cells
+    bins = n[..., np.newaxis] * np.eye(_BINS, dtype=np.int64)[10]
+    right = np.trace(confusion, axis1=-2, axis2=-1)[..., np.newaxis] * np.eye(_BINS, dtype=np.int64)[10]
+    return MulticlassSummary(
+        confusion=confusion,
+        positives=true,
+        negatives=(n[..., np.newaxis, np.newaxis] * cells - true)[..., ::-1],
+        unlabelled=_some(1, 12)[..., 0],
+        log_loss=0.5 * n,
+        log_loss_sq=0.5 * n,
+        squared_error=0.25 * n,
+        squared_error_sq=0.125 * n,
+        bin_n=bins,
+        bin_correct=right,
+        bin_score=0.7 * bins,
+        bin_score_sq=0.49 * bins,
+        bin_score_correct=0.7 * right,
+        classes=("a", "b", "c"),
+        low=np.arange(CELLS) / CELLS,
+        high=np.arange(1, CELLS + 1) / CELLS,
+    )
+
+
+def _regression() -> RegressionSummary:
+    errors = _some(CELLS, 13)
+    edges = np.arange(CELLS + 1.0)
+    middle = edges[:-1] + 0.5
+    n, zero = errors.sum(axis=-1), _some(1, 14)[..., 0] // 4
+    sums = [(errors * middle**power).sum(axis=-1) for power in (1, 2, 4)]
+    return RegressionSummary(
+        n=n,
+        unlabelled=zero,
+        error=sums[0] / 3,
+        error_sq=sums[1],
+        error_4=sums[2],
+        absolute=sums[0],
+        label=0.1 * n,
+        label_sq=400.0 * n,
+        cross=0.2 * n,
+        relative=0.3 * (n - zero),
+        relative_sq=0.2 * (n - zero),
+        zero=zero,
+        errors=errors,
+        low=edges[:-1],
+        high=edges[1:],
+        centre=100.0,
+    )
+
+
 def _label() -> LabelSummary:
     arrived, pending = _some(200, 7), _some(200, 8)
     n = arrived.sum(axis=-1) + pending.sum(axis=-1)
@@ -121,24 +176,26 @@ def _skew() -> SkewSummary:
 SAMPLES: Mapping[type[Summary], Callable[[], Summary]] = {
     FeatureSummary: _feature,
     ScoreSummary: _score,
+    MulticlassSummary: _multiclass,
+    RegressionSummary: _regression,
     LabelSummary: _label,
     OperationSummary: _operation,
     SkewSummary: _skew,
 }
 
 
-def broken_promise(metric: Metric) -> str:
-    """Say what a metric promises and does not keep; "" where it keeps everything.
+def broken_promise(metric: Metric, kind: type[Summary]) -> str:
+    """Say what a metric of one class of summary promises and does not keep; "" where it keeps everything.
 
     Raises
     ------
     Exception
         Whatever the metric raises on a window, be it full or empty.
     """
-    if metric.summary not in SAMPLES:
-        names = ", ".join(sorted(kind.__name__ for kind in SAMPLES))
-        return f"takes {metric.summary.__name__}; valid: {names}"
-    summary = SAMPLES[metric.summary]()
+    if kind not in SAMPLES:
+        names = ", ".join(sorted(one.__name__ for one in SAMPLES))
+        return f"takes {kind.__name__}; valid: {names}"
+    summary = SAMPLES[kind]()
     found, empty = metric.function(summary), metric.function(summary.select(np.zeros_like))
     if not isinstance(found, Estimate):
         return f"returns {type(found).__name__}; a metric returns an Estimate"

@@ -23,6 +23,15 @@ TITLES = {
     "ace": "Calibration error, equal mass (ACE)",
     "ece_change": "Change of calibration error (ECE)",
     "calibration_slope": "Calibration slope",
+    "auc_macro": "AUC, mean of the classes",
+    "auc_weighted": "AUC, mean by rows of the classes",
+    "class_auc": "AUC of a class",
+    "class_f1": "F1 of a class",
+    "mae": "Mean absolute error (MAE)",
+    "rmse": "Root mean squared error (RMSE)",
+    "mape": "Mean absolute percentage error (MAPE)",
+    "mape_undefined_share": "Labels of 0, not in MAPE",
+    "r2": "R\N{SUPERSCRIPT TWO}",
     "psi": "PSI",
     "prediction_psi": "PSI of predicted classes",
     "label_psi": "PSI of labels",
@@ -82,6 +91,14 @@ SHARES = frozenset(
 )
 WINDOWS = {"1d": "1 day", "7d": "7 days", "28d": "28 days", "1mo": "calendar month"}
 
+UNITS = {
+    "1": "",
+    "h": "hours",
+    "ms": "milliseconds",
+    "1/h": "per hour",
+    "label": "unit of the label",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Scale:
@@ -117,7 +134,7 @@ def scale(metric: str, unit: str = "1") -> Scale:
         return Scale("~%", "")
     if unit == "rows":
         return Scale("~s", "")
-    return Scale(",~f", {"1": "", "h": "hours", "ms": "milliseconds", "1/h": "per hour"}.get(unit, unit))
+    return Scale(",~f", UNITS.get(unit, unit))
 
 
 def number(value: float | None, metric: str, unit: str = "1") -> str:

@@ -205,7 +205,7 @@ def _carried(found: Estimate, summaries: Sequence[FeatureSummary], groups: Seque
 
 
 def _metrics_of(spec: ModelSpec, kind: type[Summary]) -> list[Metric]:
-    return [metric for metric in spec.metrics.values() if metric.summary is kind]
+    return [metric for metric in spec.metrics.values() if kind in metric.functions]
 
 
 def _stacked(estimates: list[Estimate], groups: int) -> Estimate:

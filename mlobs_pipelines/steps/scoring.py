@@ -156,7 +156,7 @@ def _told(
     }
     if not any(evidence):
         return columns
-    edges = {"edges": version.reference.baseline.baseline_id} if metric.summary is FeatureSummary else {}
+    edges = {"edges": version.reference.baseline.baseline_id} if FeatureSummary in metric.functions else {}
     texts = [
         _text({**inputs, **edges, **(fact or {}), "rule": rule} if rule else inputs)
         for inputs, rule, fact in zip(frame.inputs, evidence, facts, strict=True)

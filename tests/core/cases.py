@@ -11,8 +11,10 @@ from mlobs_pipelines.core.summaries import (
     FeatureSummary,
     GroupSummary,
     LabelSummary,
+    MulticlassSummary,
     OperationSummary,
     PanelSummary,
+    RegressionSummary,
     ScoreSummary,
     ShiftSummary,
     SkewSummary,
@@ -28,6 +30,8 @@ FEATURE_ENDS = np.insert(_ENDS[:-1], ZERO, 0.0), np.insert(_ENDS[1:], ZERO, 0.0)
 LATENCY_EDGES = np.geomspace(1, 10_000, 81)
 LOCATION = 0.25
 LAG_CELLS = 24 * 15
+CLASSES = ("a", "b", "c", "d")
+ERROR_EDGES = np.concatenate([[0.0], np.geomspace(1e-3, 100, 81)])
 HORIZONS_H = np.array([24.0, 72.0, 168.0])
 
 
@@ -154,6 +158,75 @@ def score_summary(score, label, *, unlabelled=0, bins=RELIABILITY_BINS, cells=SC
     )  # fmt: skip
 
 
+def draw_multiclass(rng, n):
+    """Scores of four classes, of which the last is rare, with a tenth of the labels still to come."""
+    logits = rng.normal([0.5, 0.2, 0, -1], size=(n, len(CLASSES)))
+    scores = np.exp(1.5 * logits)
+    scores /= scores.sum(axis=1, keepdims=True)
+    spread = np.exp(logits).cumsum(axis=1)
+    label = (rng.random((n, 1)) * spread[:, -1:] > spread).sum(axis=1).astype(float)
+    label[rng.random(n) < 0.1] = np.nan
+    return {"label": label, **{name: scores[:, index] for index, name in enumerate(CLASSES)}}
+
+
+def summarise_multiclass(rows):
+    """Labels known so far by predicted class, and each class's score."""
+    known = ~np.isnan(rows["label"])
+    scores = np.stack([rows[name][known] for name in CLASSES], axis=1)
+    return multiclass_summary(scores, rows["label"][known].astype(int), unlabelled=int((~known).sum()))
+
+
+def multiclass_summary(scores, label, *, unlabelled=0, cells=SCORE_CELLS, bins=RELIABILITY_BINS):
+    """Summary of labelled scores (n, K); `cells=None` gives every distinct score its own cell."""
+    classes = scores.shape[1]
+    if cells is None:
+        low, cell = np.unique(scores, return_inverse=True)
+        cells, high, cell = low.size, low, cell.reshape(scores.shape)
+    else:
+        low, high = np.arange(cells) / cells, np.arange(1, cells + 1) / cells
+        cell = np.minimum((scores * cells).astype(int), cells - 1)
+    said, top = (reduce(scores, axis=1) if scores.size else label[:0] for reduce in (np.argmax, np.max))
+    right, mine = said == label, np.eye(classes)[label] == 1
+    given = np.clip(scores[mine], 1e-15, 1)
+    loss, error = -np.log(given), ((scores - mine) ** 2).sum(axis=1)
+    k = np.minimum((top * bins).astype(int), bins - 1)
+    sums = loss.sum(), (loss**2).sum(), error.sum(), (error**2).sum()
+    return MulticlassSummary(
+        count(label * classes + said, classes**2).reshape(classes, classes),
+        np.stack([count(cell[mine[:, i], i], cells) for i in range(classes)]),
+        np.stack([count(cell[~mine[:, i], i], cells) for i in range(classes)]),
+        np.int64(unlabelled), *sums, count(k, bins), count(k[right], bins),
+        *(np.bincount(k, weights=part, minlength=bins) for part in (top, top**2, top * right)),
+        CLASSES[:classes], low, high,
+    )  # fmt: skip
+
+
+def draw_regression(rng, n):
+    """Labels of which some are 0, and predictions that are off by more where labels are large."""
+    label = np.where(rng.random(n) < 0.05, 0.0, np.round(rng.gamma(3, 4, n), 2))
+    predicted = label + rng.normal(0.3, 1, n) * (1 + label / 10)
+    label[rng.random(n) < 0.1] = np.nan
+    return {"label": label, "predicted": predicted}
+
+
+def summarise_regression(rows):
+    """Errors over the labels known so far."""
+    known = ~np.isnan(rows["label"])
+    return regression_summary(rows["predicted"][known], rows["label"][known], unlabelled=int((~known).sum()))
+
+
+def regression_summary(predicted, label, *, unlabelled=0, centre=12.0, edges=ERROR_EDGES):
+    """Summary of labelled predictions."""
+    e, y, some = predicted - label, label - centre, label != 0
+    share = np.abs(e[some] / label[some])
+    code = np.clip(np.searchsorted(edges, np.abs(e), side="right") - 1, 0, edges.size - 2)
+    sums = [e, e**2, e**4, np.abs(e), y, y**2, y * e, share, share**2]
+    return RegressionSummary(
+        np.int64(label.size), np.int64(unlabelled), *(part.sum() for part in sums), np.int64((~some).sum()),
+        count(code, edges.size - 1), centre, edges[:-1], edges[1:],
+    )  # fmt: skip
+
+
 def draw_label(rng, n):
     """Lags and ages in hours; a few labels never come."""
     lag = rng.lognormal(2.2, 1, n)
@@ -259,6 +332,8 @@ def summarise_panel(rows):
 
 
 CASES = {
+    MulticlassSummary: Case(draw_multiclass, summarise_multiclass),
+    RegressionSummary: Case(draw_regression, summarise_regression),
     PanelSummary: Case(draw_panel, summarise_panel),
     ShiftSummary: Case(draw_score, summarise_shift),
     DecisionSummary: Case(draw_score, summarise_decision),

@@ -4,6 +4,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mlobs_pipelines.core.metrics import METRICS
+from mlobs_pipelines.core.summaries import LabelSummary, MulticlassSummary
 from tests.core.cases import CASES, HORIZONS_H, LATENCY_EDGES, stack
 
 SHARE, POSITIVE, SIGNED, ANY = (0.0, 1.0), (0.0, np.inf), (-1.0, 1.0), (-np.inf, np.inf)
@@ -29,11 +30,30 @@ LIMITS = {
     "cardinality": POSITIVE, "value_mean": ANY, "value_std": POSITIVE, "value_min": ANY, "value_max": ANY,
     **{f"value_p{level:02d}": ANY for level in (1, 5, 25, 50, 75, 95, 99)},
     "latency_p50": LATENCY, "latency_p95": LATENCY, "latency_p99": LATENCY,
+    **{f"{name}_macro": SHARE for name in ("precision", "recall", "f1", "auc")},
+    **{f"{name}_weighted": SHARE for name in ("precision", "recall", "f1", "auc")},
+    **{f"class_{name}": SHARE for name in ("precision", "recall", "f1", "auc", "share", "predicted_share")},
+    "confusion_share": SHARE, "mae": POSITIVE, "bias": ANY, "rmse": POSITIVE, "mape": POSITIVE,
+    "mape_undefined_share": SHARE, "r2": (-np.inf, 1.0),
+    **{f"absolute_error_p{level}": POSITIVE for level in (50, 90, 95)},
 }  # fmt: skip
+LIMITS_OF = {("brier_score", MulticlassSummary): (0.0, 2.0)}  # where another summary has other limits
 FIELDS = ("value", "n", "lower", "upper", "bound", "noise", "sufficient")
 COUNTS = ("row_count", "request_count", "label_backlog")
 
-every_metric = pytest.mark.parametrize("name", sorted(METRICS))
+FORMS = sorted(
+    ((name, kind) for name, metric in METRICS.items() for kind in metric.functions),
+    key=lambda form: (form[0], form[1].__name__),
+)
+
+
+def every_form(forms):
+    """Run a test on metrics, each with every class of summary that it takes."""
+    names = [name if len(METRICS[name].functions) == 1 else f"{name}-{kind.__name__}" for name, kind in forms]
+    return pytest.mark.parametrize(("name", "kind"), forms, ids=names)
+
+
+every_metric = every_form(FORMS)
 
 
 def over_rows(test):
@@ -45,10 +65,14 @@ def over_rows(test):
     return settings(max_examples=12, deadline=None)(decorated)
 
 
-def rows_of(name, seed, n):
-    """The metric's entry of the table and random rows for it."""
-    case = CASES[METRICS[name].summary]
-    return case, case.draw(np.random.default_rng(seed), n)
+def rows_of(kind, seed, n):
+    """The entry of a class of summary in the table, and random rows for it."""
+    return CASES[kind], CASES[kind].draw(np.random.default_rng(seed), n)
+
+
+def limits_of(name, kind):
+    """The values that a metric can take."""
+    return LIMITS_OF.get((name, kind), LIMITS[name])
 
 
 def take(rows, index):
@@ -71,9 +95,9 @@ def test_the_table_lists_every_metric():
 
 @every_metric
 @over_rows
-def test_merging_parts_equals_the_whole(name, seed, n):
+def test_merging_parts_equals_the_whole(name, kind, seed, n):
     """The sum of the summaries of any split of rows gives the metric of all rows."""
-    case, rows = rows_of(name, seed, n)
+    case, rows = rows_of(kind, seed, n)
     part = np.random.default_rng(seed).integers(0, 4, n)
     parts = stack([case.summarise(take(rows, part == index)) for index in range(4)])
     agree(METRICS[name].function(parts.total()), METRICS[name].function(case.summarise(rows)))
@@ -81,18 +105,18 @@ def test_merging_parts_equals_the_whole(name, seed, n):
 
 @every_metric
 @over_rows
-def test_the_order_of_rows_does_not_matter(name, seed, n):
+def test_the_order_of_rows_does_not_matter(name, kind, seed, n):
     """Shuffled rows give the same metric."""
-    case, rows = rows_of(name, seed, n)
+    case, rows = rows_of(kind, seed, n)
     shuffled = take(rows, np.random.default_rng(seed).permutation(n))
     agree(METRICS[name].function(case.summarise(shuffled)), METRICS[name].function(case.summarise(rows)))
 
 
 @every_metric
 @over_rows
-def test_many_windows_at_once_equal_one_by_one(name, seed, n):
+def test_many_windows_at_once_equal_one_by_one(name, kind, seed, n):
     """A window's estimate is the same to the bit whichever windows are computed beside it."""
-    case, rows = rows_of(name, seed, n)
+    case, rows = rows_of(kind, seed, n)
     part = np.random.default_rng(seed).integers(0, 3, n)
     summaries = [case.summarise(take(rows, part == index)) for index in range(3)]
     together = METRICS[name].function(stack(summaries))
@@ -106,11 +130,11 @@ def test_many_windows_at_once_equal_one_by_one(name, seed, n):
 
 @every_metric
 @over_rows
-def test_values_stay_in_range_and_inside_their_interval(name, seed, n):
+def test_values_stay_in_range_and_inside_their_interval(name, kind, seed, n):
     """A value is NaN or within the metric's limits, and never outside its own interval."""
-    case, rows = rows_of(name, seed, n)
+    case, rows = rows_of(kind, seed, n)
     estimate = METRICS[name].function(case.summarise(rows))
-    low, high = LIMITS[name]
+    low, high = limits_of(name, kind)
     value = estimate.value
     assert np.all(np.isnan(value) | (np.isfinite(value) & (value >= low - 1e-12) & (value <= high + 1e-12)))
     assert not np.any(estimate.lower > value)
@@ -120,17 +144,17 @@ def test_values_stay_in_range_and_inside_their_interval(name, seed, n):
 
 
 @every_metric
-def test_no_rows_give_no_number(name):
+def test_no_rows_give_no_number(name, kind):
     """An empty window is undefined (a count is 0), without a warning and without a made-up number."""
-    case, rows = rows_of(name, 0, 0)
+    case, rows = rows_of(kind, 0, 0)
     value = METRICS[name].function(case.summarise(rows)).value
     assert np.all(value == 0) if name in COUNTS else np.all(np.isnan(value))
 
 
 @every_metric
-def test_shapes_follow_the_windows(name):
+def test_shapes_follow_the_windows(name, kind):
     """Two leading axes stay, and a curve adds one axis as long as its labels."""
-    case, rows = rows_of(name, 3, 500)
+    case, rows = rows_of(kind, 3, 500)
     summary = case.summarise(rows)
     grid = stack([stack([summary] * 3)] * 2)
     labels = METRICS[name].labels
@@ -139,10 +163,10 @@ def test_shapes_follow_the_windows(name):
 
 
 @every_metric
-def test_enough_rows_are_sufficient(name):
+def test_enough_rows_are_sufficient(name, kind):
     """Five thousand rows suffice for a verdict on every single number, and twelve do not pass for enough."""
-    case, rows = rows_of(name, 5, 5_000)
-    _, few = rows_of(name, 5, 12)
+    case, rows = rows_of(kind, 5, 5_000)
+    _, few = rows_of(kind, 5, 12)
     metric = METRICS[name]
     if metric.labels is None:
         assert metric.function(case.summarise(rows)).sufficient.all()
@@ -152,7 +176,7 @@ def test_enough_rows_are_sufficient(name):
 
 def test_horizons_are_those_of_the_coverage_rule():
     """Label coverage is measured at the last declared horizon."""
-    case, rows = rows_of("label_coverage", 11, 3_000)
+    case, rows = rows_of(LabelSummary, 11, 3_000)
     old = rows["age"] >= HORIZONS_H[-1]
     expected = (rows["lag"][old] <= HORIZONS_H[-1]).mean()
     assert METRICS["label_coverage"].function(case.summarise(rows)).value == pytest.approx(expected)

@@ -5,10 +5,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from mlobs_pipelines.core.limits import Band, Change, metric_range, moments, settle
-from mlobs_pipelines.core.metrics import METRICS
 from mlobs_pipelines.core.verdicts import judge
 from mlobs_pipelines.core.vocabulary import Estimate, Verdict
-from tests.core.test_all_metrics import LIMITS
+from tests.core.test_all_metrics import every_metric, limits_of
 
 finite = st.floats(-1e6, 1e6, allow_subnormal=False)
 
@@ -32,12 +31,12 @@ def test_limits_stay_within_what_a_metric_can_be():
     assert float(found.limit) == 0.0
 
 
-@pytest.mark.parametrize("name", sorted(METRICS))
-def test_the_range_of_a_metric_holds_all_its_values(name):
+@every_metric
+def test_the_range_of_a_metric_holds_all_its_values(name, kind):
     """No limit is clipped to less than a metric can reach."""
     low, high = metric_range(name)
-    assert low <= LIMITS[name][0]
-    assert high >= LIMITS[name][1]
+    assert low <= limits_of(name, kind)[0]
+    assert high >= limits_of(name, kind)[1]
 
 
 @pytest.mark.parametrize(("direction", "value", "verdict"), [

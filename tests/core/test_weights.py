@@ -9,29 +9,29 @@ from mlobs_pipelines.core.metrics import METRICS
 from mlobs_pipelines.core.metrics.drift import psi_noise, weighted_psi_noise
 from mlobs_pipelines.core.metrics.estimates import effective, share_size
 from mlobs_pipelines.core.metrics.label_lag import kaplan_meier
+from mlobs_pipelines.core.summaries import OperationSummary
 from mlobs_pipelines.core.verdicts import Rule, judge
 from tests.core.cases import CASES, stack, summarise_weighted
-from tests.core.test_all_metrics import FIELDS, LIMITS, over_rows, take
+from tests.core.test_all_metrics import FIELDS, FORMS, every_form, every_metric, limits_of, over_rows, take
 
 COUNTED = ("row_count", "request_count", "label_backlog")
 POINT = ("value", "bound")
 # Their value says how sure one may be, so weights take something off: it is not that of the rows repeated.
 SURENESS = ("chi_square_p", "cramers_v", "drift_q", "drifted_share", "drifted_importance")
 GAPS = ("demographic_parity_difference", "equalised_odds_difference")  # over groups with enough rows
-every_metric = pytest.mark.parametrize("name", sorted(METRICS))
 
 
-def drawn(name, seed, n):
+def drawn(kind, seed, n):
     """A case, its rows, and whole weights of which a half are 1."""
     rng = np.random.default_rng(seed)
-    case = CASES[METRICS[name].summary]
+    case = CASES[kind]
     return case, case.draw(rng, n), rng.choice([1, 1, 1, 3, 3, 11], n)
 
 
-@pytest.mark.parametrize("name", sorted(set(METRICS) - {*SURENESS, *GAPS}))
-def test_rows_count_as_often_as_their_weight_says(name):
+@every_form([form for form in FORMS if form[0] not in {*SURENESS, *GAPS}])
+def test_rows_count_as_often_as_their_weight_says(name, kind):
     """A value is that of the rows repeated, n that of the rows seen, and the interval is not narrower."""
-    case, rows, weights = drawn(name, 1, 900)
+    case, rows, weights = drawn(kind, 1, 900)
     found = METRICS[name].function(summarise_weighted(case, rows, weights))
     plain = METRICS[name].function(case.summarise(rows))
     repeated = METRICS[name].function(case.summarise(take(rows, np.repeat(np.arange(900), weights))))
@@ -44,10 +44,10 @@ def test_rows_count_as_often_as_their_weight_says(name):
         assert not found.effective > plain.n
 
 
-@pytest.mark.parametrize("name", [*SURENESS, *GAPS])
-def test_equal_weights_make_nothing_surer(name):
+@every_form([form for form in FORMS if form[0] in {*SURENESS, *GAPS}])
+def test_equal_weights_make_nothing_surer(name, kind):
     """With every row of weight seven, a p-value and an effect less chance are those of the rows seen."""
-    case, rows, _ = drawn(name, 1, 2_000)
+    case, rows, _ = drawn(kind, 1, 2_000)
     found = METRICS[name].function(summarise_weighted(case, rows, np.full(2_000, 7)))
     plain = METRICS[name].function(case.summarise(rows))
     # PSI's half a row per bin weighs less against weighted rows.
@@ -58,9 +58,9 @@ def test_equal_weights_make_nothing_surer(name):
 
 @every_metric
 @over_rows
-def test_weights_of_one_change_no_bit(name, seed, n):
+def test_weights_of_one_change_no_bit(name, kind, seed, n):
     """Where every weight is 1 an estimate is to the bit what it is without weights."""
-    case, rows, _ = drawn(name, seed, n)
+    case, rows, _ = drawn(kind, seed, n)
     plain = METRICS[name].function(case.summarise(rows))
     found = METRICS[name].function(summarise_weighted(case, rows, np.ones(n)))
     for field in FIELDS:
@@ -69,9 +69,9 @@ def test_weights_of_one_change_no_bit(name, seed, n):
 
 @every_metric
 @over_rows
-def test_a_window_does_not_feel_the_weights_beside_it(name, seed, n):
+def test_a_window_does_not_feel_the_weights_beside_it(name, kind, seed, n):
     """A window's estimate is the same to the bit whether or not the windows beside it are weighted."""
-    case, rows, weights = drawn(name, seed, n)
+    case, rows, weights = drawn(kind, seed, n)
     plain = case.summarise(rows)
     both = [summarise_weighted(case, rows, weights), replace(plain, once=plain, twice=plain)]
     together = METRICS[name].function(stack(both))
@@ -84,9 +84,9 @@ def test_a_window_does_not_feel_the_weights_beside_it(name, seed, n):
 
 @every_metric
 @over_rows
-def test_weighted_parts_merge_to_the_whole(name, seed, n):
+def test_weighted_parts_merge_to_the_whole(name, kind, seed, n):
     """The sum of weighted summaries of any split of rows gives the metric of all rows."""
-    case, rows, weights = drawn(name, seed, n)
+    case, rows, weights = drawn(kind, seed, n)
     part = np.random.default_rng(seed).integers(0, 3, n)
     parts = [summarise_weighted(case, take(rows, part == i), weights[part == i]) for i in range(3)]
     merged = METRICS[name].function(stack(parts).total())
@@ -98,11 +98,11 @@ def test_weighted_parts_merge_to_the_whole(name, seed, n):
 
 @every_metric
 @over_rows
-def test_weighted_values_stay_in_range_and_inside_their_interval(name, seed, n):
+def test_weighted_values_stay_in_range_and_inside_their_interval(name, kind, seed, n):
     """A weighted value is NaN or within the metric's limits, and never outside its own interval."""
-    case, rows, weights = drawn(name, seed, n)
+    case, rows, weights = drawn(kind, seed, n)
     found = METRICS[name].function(summarise_weighted(case, rows, weights))
-    low, high = LIMITS[name]
+    low, high = limits_of(name, kind)
     inside = np.isfinite(found.value) & (found.value >= low - 1e-12) & (found.value <= high + 1e-12)
     assert np.all(np.isnan(found.value) | inside)
     assert not np.any((found.lower > found.value) | (found.upper < found.value))
@@ -130,7 +130,7 @@ def test_weighted_kaplan_meier_agrees_with_greenwood():
 
 def test_too_few_rows_are_said_with_what_they_are_worth():
     """Three hundred rows of which a few carry most of the weight are too few, and the sentence says why."""
-    case, rows, _ = drawn("error_share", 2, 300)
+    case, rows, _ = drawn(OperationSummary, 2, 300)
     weights = np.where(np.arange(300) < 20, 40, 1)
     found = METRICS["error_share"].function(summarise_weighted(case, rows, weights))
     (verdict,), (reason,) = (np.atleast_1d(said) for said in judge(found, Rule(fail_above=0.001)))
@@ -140,7 +140,7 @@ def test_too_few_rows_are_said_with_what_they_are_worth():
 
 def test_estimated_totals_carry_the_sampling_error():
     """Where every tenth request was kept, their estimated number has an interval; where all were, none."""
-    case, rows, _ = drawn("request_count", 4, 1_000)
+    case, rows, _ = drawn(OperationSummary, 4, 1_000)
     found = METRICS["request_count"].function(summarise_weighted(case, rows, np.full(1_000, 10)))
     assert (found.value, found.n) == (10_000, 1_000)
     assert (found.lower, found.upper) == pytest.approx((10_000 - 588, 10_000 + 605), abs=1)

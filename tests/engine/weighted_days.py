@@ -140,6 +140,6 @@ def estimates(counts, baseline=None):
     found = {}
     for subject, summary in summaries(counts, baseline):
         for metric in METRICS.values():
-            if metric.summary is type(summary) and metric.labels is None:
+            if type(summary) in metric.functions and metric.labels is None:
                 found[subject, metric.name] = metric.function(summary)
     return found

@@ -11,20 +11,22 @@ import numpy as np
 
 from mlobs_pipelines.core.metrics.estimates import dot, effective, enough, layers, proportion, ratio
 from mlobs_pipelines.core.metrics.registry import metric
-from mlobs_pipelines.core.summaries import ScoreSummary, weighted
+from mlobs_pipelines.core.summaries import MulticlassSummary, ScoreSummary, weighted
 from mlobs_pipelines.core.vocabulary import Amounts, Estimate, Flags, Floats, Ints
 
+Binned = ScoreSummary | MulticlassSummary
 MIN_PER_BIN = 10
 _RESAMPLES = 1000
 _SEED = 20130301
 
 
-def _bin_names(summary: ScoreSummary) -> list[str]:
+def bin_names(summary: Binned) -> list[str]:
+    """The reliability bins, for a metric with a value for each."""
     return [f"bin{index:02d}" for index in range(summary.bin_n.shape[-1])]
 
 
 @metric("ece", ScoreSummary, family="calibration", direction=-1)
-def ece(summary: ScoreSummary) -> Estimate:
+def ece(summary: Binned) -> Estimate:
     """Expected calibration error Σ (n_b / n) |mean score - mean label| (Naeini et al. 2015).
 
     The 95 % interval is a bootstrap over the bins. Chance on average adds to a sum of absolute values, so
@@ -83,12 +85,12 @@ def _rebinned(summary: ScoreSummary, place: Floats, bins: int) -> ScoreSummary:
 
 
 @metric("mce", ScoreSummary, family="calibration", direction=-1)
-def mce(summary: ScoreSummary) -> Estimate:
+def mce(summary: Binned) -> Estimate:
     """Maximum calibration error: the largest |mean score - mean label| of a bin; interval as for `ece`."""
     return _gap_estimate(summary, summary.bin_n, np.maximum)
 
 
-def _gap_estimate(summary: ScoreSummary, scale: Amounts, combine: np.ufunc) -> Estimate:
+def _gap_estimate(summary: Binned, scale: Amounts, combine: np.ufunc) -> Estimate:
     """Combine the bins' |Σ score - Σ label| / scale into one estimate; empty bins add nothing."""
     gap = np.nan_to_num(ratio(summary.bin_score - summary.bin_positives, scale))
     spread = np.nan_to_num(ratio(_gap_deviation(summary), scale))
@@ -101,17 +103,17 @@ def _gap_estimate(summary: ScoreSummary, scale: Amounts, combine: np.ufunc) -> E
     return Estimate(value, _seen(summary), lower, np.clip(high, value, 1), **_enough(summary))
 
 
-def _seen(summary: ScoreSummary) -> Ints:
+def _seen(summary: Binned) -> Ints:
     return np.asarray(summary.seen.bin_n.sum(axis=-1))
 
 
-def _enough(summary: ScoreSummary) -> dict[str, Any]:
+def _enough(summary: Binned) -> dict[str, Any]:
     """The minimum-sample rule of calibration."""
     n, squares, _ = layers(summary, lambda s: s.bin_n.sum(axis=-1))
     return enough(effective(n, squares), MIN_PER_BIN * summary.bin_n.shape[-1])
 
 
-def _gap_deviation(summary: ScoreSummary) -> Floats:
+def _gap_deviation(summary: Binned) -> Floats:
     """Bootstrap standard deviation of each bin's Σ (score - label) when n rows are drawn again from n.
 
     It is the square root of the diagonal of the multinomial bootstrap's covariance: Σ d² - (Σ d)² / n.
@@ -126,7 +128,7 @@ def _gap_deviation(summary: ScoreSummary) -> Floats:
     return np.asarray(np.sqrt(np.maximum(squares - mean * total - skewed, 0)))
 
 
-def _chance_deviation(summary: ScoreSummary) -> Floats:
+def _chance_deviation(summary: Binned) -> Floats:
     """Standard deviation of each bin's Σ (score - label) where every score is right: Σ s (1 - s)."""
     return np.asarray(np.sqrt(np.maximum(summary.bin_score - summary.bin_score_sq, 0)))
 
@@ -200,13 +202,13 @@ def _part(summary: ScoreSummary, value: Floats) -> Estimate:
     return Estimate(value, _seen(summary), **_enough(summary))
 
 
-@metric("reliability_score", ScoreSummary, family="calibration", labels=_bin_names)
-def reliability_score(summary: ScoreSummary) -> Estimate:
+@metric("reliability_score", ScoreSummary, family="calibration", labels=bin_names)
+def reliability_score(summary: Binned) -> Estimate:
     """Mean score per reliability bin; NaN for an empty bin. The x axis of the reliability curve."""
     return Estimate(ratio(summary.bin_score, summary.bin_n), summary.seen.bin_n)
 
 
-@metric("reliability_observed", ScoreSummary, family="calibration", labels=_bin_names)
-def reliability_observed(summary: ScoreSummary) -> Estimate:
+@metric("reliability_observed", ScoreSummary, family="calibration", labels=bin_names)
+def reliability_observed(summary: Binned) -> Estimate:
     """Positives ÷ labelled rows per reliability bin, with Wilson's interval: the y axis of the curve."""
     return proportion(summary, lambda s: (s.bin_positives, s.bin_n))

@@ -132,8 +132,8 @@ def proportion(summary: Additive, share: Share) -> Estimate:
     return Estimate(value, np.asarray(seen), lower, upper, **enough(effective(n, squares), MIN_PROPORTION))
 
 
-def average(summary: Additive, sums: Sums, *, ceiling: float = np.inf) -> Estimate:
-    """Mean of values in [0, ceiling] from Σx and Σx², with a normal 95 % interval.
+def average(summary: Additive, sums: Sums, *, floor: float = 0.0, ceiling: float = np.inf) -> Estimate:
+    """Mean of values in [floor, ceiling] from Σx and Σx², with a normal 95 % interval.
 
     The interval is NaN for fewer than two rows; under 200 rows it is too few for a verdict. Its variance is
     that of the ratio Σ wx ÷ Σ w.
@@ -148,7 +148,8 @@ def average(summary: Additive, sums: Sums, *, ceiling: float = np.inf) -> Estima
     skewed = 0 if squares is n else np.where(n == squares, 0, mean * (first - mean * squares))
     variance = ratio(np.maximum(second - mean * first - skewed, 0), n - ratio(squares, n))
     half = Z95 * np.sqrt(ratio(variance, n))
-    lower, upper = np.clip(mean - half, 0, mean), np.clip(mean + half, mean, np.maximum(mean, ceiling))
+    lower = np.clip(mean - half, np.minimum(floor, mean), mean)
+    upper = np.clip(mean + half, mean, np.maximum(mean, ceiling))
     return Estimate(mean, np.asarray(seen), lower, upper, **enough(effective(n, squares), MIN_PROPORTION))
 
 

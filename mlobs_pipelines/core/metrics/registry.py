@@ -1,7 +1,7 @@
 """How a metric is registered and found. Holds no metric of its own."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from mlobs_pipelines.core.summaries import Summary
@@ -19,14 +19,14 @@ class Metric:
     ----------
     name
         Snake-case name in the metric store.
-    function
-        From one summary to one estimate.
-    summary
-        The summary class the function takes; decides on which rows of the statistics it runs.
+    functions
+        From one summary to one estimate, by the class of summary it takes, which decides on which rows of the
+        statistics it runs. Where tasks share a name, as binary and multiclass models do `accuracy`, there is
+        one for each; all else is the same for all of them.
     family
         drift, skew, quality, calibration, label_lag, operations or volume: the check that reports it.
     unit
-        "1" for plain numbers and shares, "h", "ms", "rows".
+        "1" for plain numbers and shares, "h", "ms", "rows", "label" for that of the label.
     direction
         +1 where more is better, -1 where less is better, 0 where neither is.
     labels
@@ -39,14 +39,17 @@ class Metric:
     """
 
     name: str
-    function: Function
-    summary: type[Summary]
+    functions: Mapping[type[Summary], Function]
     family: str
     unit: str
     direction: int
     labels: Callable[[Any], list[str]] | None = None
     takes: Takes = "any"
     detail: bool = False
+
+    def function(self, summary: Summary) -> Estimate:
+        """Compute the metric, as is right for the summary's class."""
+        return self.functions[type(summary)](summary)
 
     def suits(self, *, numeric: bool) -> bool:
         """Whether the metric has a meaning for a feature that is, or is not, a number."""
@@ -67,18 +70,22 @@ def metric(  # noqa: PLR0913 - all that is said about a metric is said here
     takes: Takes = "any",
     detail: bool = False,
 ) -> Callable[[Function], Function]:
-    """Register the decorated function as the metric `name`.
+    """Register the decorated function as the metric `name` of one class of summary.
 
     Raises
     ------
     ValueError
-        If the name is taken.
+        If the name is taken for that class, or means something of another family, unit or direction.
     """
 
     def register(function: Function) -> Function:
-        if name in METRICS:
+        new = Metric(name, {summary: function}, family, unit, direction, labels, takes, detail)
+        known = METRICS.get(name, new)
+        if known is not new and summary in known.functions:
             raise ValueError(f"metric {name!r} is registered twice")
-        METRICS[name] = Metric(name, function, summary, family, unit, direction, labels, takes, detail)
+        if replace(known, functions=new.functions) != new:
+            raise ValueError(f"metric {name!r} is registered with another family, unit, direction or form")
+        METRICS[name] = replace(new, functions={**known.functions, summary: function})
         return function
 
     return register

@@ -53,3 +53,13 @@ class MulticlassSummary(Additive):
     low: Floats
     high: Floats
     FIXED: ClassVar[tuple[str, ...]] = ("classes", "low", "high")
+
+    @property
+    def bin_positives(self) -> Amounts:
+        """What the top score speaks of: that the predicted class is the right one."""
+        return self.bin_correct
+
+    @property
+    def bin_score_positives(self) -> Floats:
+        """Σ top score where it came true."""
+        return self.bin_score_correct
