@@ -33,10 +33,10 @@ def _some(width: int, seed: int, shape: tuple[int, ...] = SHAPE) -> Ints:
 
 
 def _feature() -> FeatureSummary:
-    cells, before, nulls = _some(CELLS, 1), _some(CELLS, 2, ()), _some(1, 3)
+    cells, before, nulls = _some(CELLS, 1), _some(CELLS, 2, (1, 1)), _some(1, 3)
     edges = np.linspace(-4.0, 4.0, CELLS + 1)
     bins = np.concatenate([cells.reshape(*SHAPE, 4, -1).sum(axis=-1), nulls], axis=-1)
-    base_bins = np.append(before.reshape(4, -1).sum(axis=-1), 2)
+    base_bins = np.append(before.reshape(1, 1, 4, -1).sum(axis=-1), [[[2]]], axis=-1)
     return FeatureSummary(
         n=bins.sum(axis=-1),
         nulls=nulls[..., 0],
@@ -45,8 +45,8 @@ def _feature() -> FeatureSummary:
         cells=cells,
         atom=np.zeros(CELLS, dtype=bool),
         ordered=True,
-        baseline_n=int(base_bins.sum()),
-        baseline_nulls=2,
+        baseline_n=base_bins.sum(axis=-1),
+        baseline_nulls=base_bins[..., -1],
         baseline_bins=base_bins,
         baseline_cells=before,
         low=edges[:-1],

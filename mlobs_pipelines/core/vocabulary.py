@@ -87,4 +87,5 @@ class Estimate:
         """Broadcast every array to the shape of the value."""
         shape = np.shape(self.value)
         for name in ("value", "n", "lower", "upper", "bound", "noise", "sufficient", "effective", "facts"):
-            object.__setattr__(self, name, np.broadcast_to(np.asarray(getattr(self, name)), shape))
+            array = np.asarray(getattr(self, name))
+            object.__setattr__(self, name, array if array.shape == shape else np.broadcast_to(array, shape))

@@ -3,7 +3,7 @@
 The cells of both are brought into one order here; what drift is, is `core.metrics.drift`.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -45,47 +45,36 @@ class _Cells:
     high: Floats | None = None
 
 
-def feature_summaries(
-    counts: Counts, baseline: Counts, name: str, binned: FeatureBaseline
-) -> Iterator[FeatureSummary]:
-    """One feature's windows beside the baseline of each group, in the order of the groups."""
-    found = (_feature(layer, baseline, name, binned) for layer in counts.layers())
-    return (weighted(*layers) for layers in zip(*found, strict=True))
+def feature_summary(counts: Counts, baseline: Counts, name: str, binned: FeatureBaseline) -> FeatureSummary:
+    """One feature's windows beside the baseline of each group: (G, W, …) beside (G, 1, …) or (G, W, …)."""
+    return weighted(*(_feature(layer, baseline, name, binned) for layer in counts.layers()))
 
 
-def _feature(
-    counts: Counts, baseline: Counts, name: str, binned: FeatureBaseline
-) -> Iterator[FeatureSummary]:
+def _feature(counts: Counts, baseline: Counts, name: str, binned: FeatureBaseline) -> FeatureSummary:
     cells = (
         _numeric(counts, baseline, name, binned) if binned.grid else _named(counts, baseline, name, binned)
     )
-    found = _by_group(
-        counts, baseline, cells, counts.counts(name, "rows", 3), baseline.counts(name, "rows", 3)
-    )
+    found = _beside(counts, baseline, cells, counts.counts(name, "rows", 3), baseline.counts(name, "rows", 3))
     if binned.grid is None or (name, MOMENTS) not in counts.parts:
         return found
-    moments = [array[..., 0] for array in counts.sums(name, MOMENTS, 1)]
-    exact = zip(found, *moments, *counts.extremes(name), strict=True)
-    return (_with_moments(summary, binned.grid, *arrays) for summary, *arrays in exact)
-
-
-def _with_moments(
-    summary: FeatureSummary, grid: Grid, first: Floats, second: Floats, least: Floats, greatest: Floats
-) -> FeatureSummary:
+    first, second = (array[..., 0] for array in counts.sums(name, MOMENTS, 1))
+    least, greatest = counts.extremes(name)
     return replace(
-        summary, distance=first, distance_sq=second, least=least, greatest=greatest, location=grid.location
+        found,
+        distance=first,
+        distance_sq=second,
+        least=least,
+        greatest=greatest,
+        location=binned.grid.location,
     )
 
 
-def score_drift_summaries(
-    counts: Counts, baseline: Counts, binned: FeatureBaseline
-) -> Iterator[FeatureSummary]:
+def score_drift_summary(counts: Counts, baseline: Counts, binned: FeatureBaseline) -> FeatureSummary:
     """The score's windows, labelled or not, beside the baseline of each group."""
-    found = (_score_drift(layer, baseline, binned) for layer in counts.layers())
-    return (weighted(*layers) for layers in zip(*found, strict=True))
+    return weighted(*(_score_drift(layer, baseline, binned) for layer in counts.layers()))
 
 
-def _score_drift(counts: Counts, baseline: Counts, binned: FeatureBaseline) -> Iterator[FeatureSummary]:
+def _score_drift(counts: Counts, baseline: Counts, binned: FeatureBaseline) -> FeatureSummary:
     parts = [[owner.flat(SCORE, part) for part in _score_parts(owner)] for owner in (counts, baseline)]
     codes = np.unique(np.concatenate([flat.codes for some in parts for flat, _, _ in some]))
     windows, base = (
@@ -97,7 +86,7 @@ def _score_drift(counts: Counts, baseline: Counts, binned: FeatureBaseline) -> I
     )
     atom, bins = np.zeros(codes.size, dtype=bool), np.searchsorted(binned.edges, codes, side="right")
     cells = _Cells(windows, base, atom, bins, binned.edges.size + 1, True, *score_edges(codes))  # type: ignore[arg-type] # noqa: FBT003 - sums of arrays; ordered
-    return _by_group(
+    return _beside(
         counts, baseline, cells, *(_all_present(array) for array in (cells.windows, cells.baseline))
     )
 
@@ -128,30 +117,28 @@ def shift_summary(scores: ScoreSummary, counts: Counts, baseline: Counts) -> Shi
     return weighted(*(ShiftSummary(replace(layer, once=None, twice=None), before) for layer in layers))
 
 
-def panel_summary(
-    features: Mapping[str, Sequence[FeatureSummary]], importance: Mapping[str, float]
-) -> PanelSummary:
-    """The drift bins of all features side by side, from each one's summaries by group."""
-    names = tuple(features)
-    width = np.array([found[0].bins.shape[-1] for found in features.values()])
-    before = _side_by_side([[np.atleast_2d(s.baseline_bins) for s in found] for found in features.values()])
+def panel_summary(features: Mapping[str, FeatureSummary], importance: Mapping[str, float]) -> PanelSummary:
+    """The drift bins of all features side by side."""
+    found, names = list(features.values()), tuple(features)
+    width = np.array([summary.bins.shape[-1] for summary in found])
+    before = _side_by_side([summary.baseline_bins for summary in found])
     known = np.array([importance[name] for name in names])
 
     def layer(pick: Callable[[FeatureSummary], FeatureSummary]) -> PanelSummary:
-        bins = _side_by_side([[pick(s).bins for s in found] for found in features.values()])
+        bins = _side_by_side([pick(summary).bins for summary in found])
         return PanelSummary(bins, before, width, known, names)
 
-    if features[names[0]][0].twice is None:
+    if found[0].twice is None:
         return layer(lambda summary: summary)
     return weighted(
         *(layer(pick) for pick in (lambda s: s.seen, lambda summary: summary, lambda s: s.squared))
     )
 
 
-def _side_by_side(features: Sequence[Sequence[Amounts]]) -> Amounts:
-    """Bins (W, B) of every group of every feature as one array (G, W, F, B), filled up with zeros."""
-    most = max(found[0].shape[-1] for found in features)
-    wide = [np.pad(np.stack(found), [(0, 0), (0, 0), (0, most - found[0].shape[-1])]) for found in features]
+def _side_by_side(features: Sequence[Amounts]) -> Amounts:
+    """Bins (G, W, B) of every feature as one array (G, W, F, B), filled up with zeros."""
+    most = max(bins.shape[-1] for bins in features)
+    wide = [np.pad(bins, [(0, 0), (0, 0), (0, most - bins.shape[-1])]) for bins in features]
     return np.stack(wide, axis=-2)
 
 
@@ -160,39 +147,26 @@ def _all_present(cells: Amounts) -> Amounts:
     return np.stack([total, np.zeros_like(total), np.zeros_like(total)], axis=-1)
 
 
-def _by_group(
+def _beside(
     counts: Counts, baseline: Counts, cells: _Cells, seen: Amounts, seen_before: Ints
-) -> Iterator[FeatureSummary]:
-    position = {group: index for index, group in enumerate(baseline.groups)}
-    bins = np.concatenate([_add_bins(cells.windows, cells), seen[..., 1:2]], axis=-1)
-    base_bins = np.concatenate([_add_bins(cells.baseline, cells), seen_before[..., 1:2]], axis=-1)
-    for index, group in enumerate(counts.groups):
-        # A group that the training set never saw has an empty baseline: drift cannot be decided.
-        at = position.get(group)
-        base, base_cells, base_seen = (
-            (_before(array, at) if at is not None else np.zeros_like(_before(array, 0)))
-            for array in (base_bins, cells.baseline, seen_before)
-        )
-        yield FeatureSummary(
-            n=seen[index].sum(axis=-1),
-            nulls=seen[index, :, 1],
-            nonfinite=seen[index, :, 2],
-            bins=bins[index],
-            cells=cells.windows[index],
-            atom=cells.atom,
-            ordered=cells.ordered,
-            baseline_n=base_seen.sum(axis=-1),
-            baseline_nulls=base_seen[..., 1],
-            baseline_bins=base,
-            baseline_cells=base_cells,
-            low=cells.low,
-            high=cells.high,
-        )
-
-
-def _before(array: Amounts, group: int) -> Amounts:
-    """A group's baseline: one for all windows, or one for each."""
-    return np.asarray(array[group, 0] if array.shape[1] == 1 else array[group])
+) -> FeatureSummary:
+    # A group that the training set never saw has an empty baseline: drift cannot be decided.
+    before, before_seen = (_placed(counts, baseline, array) for array in (cells.baseline, seen_before))
+    return FeatureSummary(
+        n=seen.sum(axis=-1),
+        nulls=seen[..., 1],
+        nonfinite=seen[..., 2],
+        bins=np.concatenate([_add_bins(cells.windows, cells), seen[..., 1:2]], axis=-1),
+        cells=cells.windows,
+        atom=cells.atom,
+        ordered=cells.ordered,
+        baseline_n=before_seen.sum(axis=-1),
+        baseline_nulls=before_seen[..., 1],
+        baseline_bins=np.concatenate([_add_bins(before, cells), before_seen[..., 1:2]], axis=-1),
+        baseline_cells=before,
+        low=cells.low,
+        high=cells.high,
+    )
 
 
 def _add_bins(array: Amounts, cells: _Cells) -> Amounts:

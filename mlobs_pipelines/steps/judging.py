@@ -260,6 +260,10 @@ def _seen(judge_: _Judge, values: Estimate, at: tuple[int, int], window: int) ->
 def _evidence(judge_: _Judge, limits: Limits, facts: Mapping[str, Any]) -> np.ndarray:
     """The rule, its limit and further facts of every value."""
     rule = _rule(judge_.objective)
+    shape, edge = np.shape(limits.limit), np.unique(limits.limit)
+    if not facts and edge.size == 1 and limits.above.min() == limits.above.max():
+        side = "above" if limits.above.any() else "below"
+        return np.full(shape, {**rule, "fails": side, "limit": number(edge[0])}, dtype=object)
 
     def one(group: int, window: int) -> Evidence:
         limit, above = limits.limit[group, window], bool(limits.above[group, window])
@@ -267,7 +271,7 @@ def _evidence(judge_: _Judge, limits: Limits, facts: Mapping[str, Any]) -> np.nd
         plain = {name: number(v) if isinstance(v, float) else v for name, v in more.items()}
         return {**rule, "fails": "above" if above else "below", "limit": number(limit), **plain}
 
-    return _objects(np.shape(limits.limit), one)
+    return _objects(shape, one)
 
 
 def _rule(objective: Objective) -> Evidence:

@@ -6,7 +6,7 @@ What becomes of the estimates is `scoring`; the summaries are built in `windows`
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -23,12 +23,12 @@ from mlobs_pipelines.core.summaries import (
     Summary,
     weighted,
 )
-from mlobs_pipelines.core.vocabulary import Estimate
+from mlobs_pipelines.core.vocabulary import Amounts, Estimate
 from mlobs_pipelines.steps.against import (
     decision_summary,
-    feature_summaries,
+    feature_summary,
     panel_summary,
-    score_drift_summaries,
+    score_drift_summary,
     shift_summary,
 )
 from mlobs_pipelines.steps.bins import SCORE, Baseline
@@ -44,6 +44,7 @@ from mlobs_pipelines.steps.windows import (
 ROW_COUNT = "row_count"  # of scored predictions, said once and not per feature
 PSI = "psi"
 DIGITS, MOST = 6, 3
+PIECE = 2**18  # cells of a feature that metrics work on at once
 Measured = tuple[Metric, str, Estimate]
 Layer = TypeVar("Layer", bound=Additive)
 
@@ -78,10 +79,10 @@ def measured(
         The feature is "" where the metric is about none; estimates have the shape (groups, windows).
     """
     case = _Case(spec, spec.monitor.versions[version].threshold, baseline, counts, base, labels)
-    panel: dict[str, list[FeatureSummary]] = {}
+    panel: dict[str, FeatureSummary] = {}
     for feature in spec.monitor.features:
         binned = baseline.features[feature.name]
-        panel[feature.name] = list(feature_summaries(counts, base, feature.name, binned))
+        panel[feature.name] = feature_summary(counts, base, feature.name, binned)
         yield from _feature(case, feature, panel[feature.name])
     yield from _score(case)
     for summary in _summaries(case, panel):
@@ -89,7 +90,7 @@ def measured(
         yield from _of_all_rows(found, len(counts.groups)) if isinstance(summary, GroupSummary) else found
 
 
-def _summaries(case: _Case, panel: Mapping[str, Sequence[FeatureSummary]]) -> Iterator[Summary]:
+def _summaries(case: _Case, panel: Mapping[str, FeatureSummary]) -> Iterator[Summary]:
     """Summaries about no single feature, each given to every metric of its class."""
     counts, base = case.counts, case.base
     scores = layered(counts, score_summary)
@@ -104,10 +105,10 @@ def _summaries(case: _Case, panel: Mapping[str, Sequence[FeatureSummary]]) -> It
         yield layered(counts, partial(group_summary, threshold=case.threshold))
 
 
-def _feature(case: _Case, feature: Feature, summaries: list[FeatureSummary]) -> Iterator[Measured]:
+def _feature(case: _Case, feature: Feature, summary: FeatureSummary) -> Iterator[Measured]:
     """Metrics of one feature: beside its baseline, and as served against as recomputed."""
     name, numeric = feature.name, feature.kind == "numeric"
-    found = list(_grouped(case.spec, name, summaries, case.counts.groups, numeric=numeric))
+    found = list(_grouped(case, name, summary, numeric=numeric))
     if feature.view is not None:
         skew = partial(skew_summary, name=name, numeric=case.baseline.features[name].grid is not None)
         found += _run(case.spec, name, layered(case.counts, skew))
@@ -116,8 +117,8 @@ def _feature(case: _Case, feature: Feature, summaries: list[FeatureSummary]) -> 
 
 def _score(case: _Case) -> Iterator[Measured]:
     """Drift of the score, and the number of scored rows."""
-    drift = list(score_drift_summaries(case.counts, case.base, case.baseline.features[SCORE]))
-    for metric, _, estimate in _grouped(case.spec, SCORE, drift, case.counts.groups, numeric=True):
+    drift = score_drift_summary(case.counts, case.base, case.baseline.features[SCORE])
+    for metric, _, estimate in _grouped(case, SCORE, drift, numeric=True):
         if metric.family == "drift" or metric.name == ROW_COUNT:
             yield metric, "" if metric.name == ROW_COUNT else SCORE, estimate
 
@@ -140,84 +141,107 @@ def _of_all_rows(found: Iterable[Measured], groups: int) -> Iterator[Measured]:
 
 
 def _run(spec: ModelSpec, feature: str, summary: Summary) -> Iterator[Measured]:
-    for metric in _metrics_of(spec, type(summary)):
-        estimate = _estimate(spec, metric, summary)
+    for metric, estimate in _estimates(spec, _metrics_of(spec, type(summary)), summary):
         if metric.labels is None:
             yield metric, feature, estimate
             continue
         for index, name in enumerate(metric.labels(summary)):
-            yield metric, name, _slice(estimate, index)
+            yield metric, name, _cut(estimate, (..., index))
 
 
-def _estimate(spec: ModelSpec, metric: Metric, summary: Summary) -> Estimate:
-    """One metric of all groups; a detail that nothing judges is computed for the first, all rows, alone."""
-    if not (metric.detail and isinstance(summary, ScoreSummary)) or named(spec, metric):
-        return metric.function(summary)
-    groups = summary.unlabelled.shape[0]
-    return _stacked([_pick(metric.function(summary.select(lambda array: array[:1])), 0)], groups)
+def _estimates(
+    spec: ModelSpec, metrics: Sequence[Metric], summary: Summary
+) -> Iterator[tuple[Metric, Estimate]]:
+    """Metrics of all groups; a detail that nothing judges is computed for the first, all rows, alone."""
+    if not isinstance(summary, FeatureSummary | ScoreSummary):
+        yield from ((metric, metric.function(summary)) for metric in metrics)
+        return
+    alone = [metric for metric in metrics if metric.detail and not named(spec, metric)]
+    first = summary.part(slice(1)) if isinstance(summary, FeatureSummary) else summary.select(_first)
+    wide = [metric for metric in metrics if metric not in alone]
+    pieces = [[metric.function(piece) for metric in wide] for piece in _pieces(summary)]
+    found = {metric.name: _joined(parts) for metric, *parts in zip(wide, *pieces, strict=True)}
+    groups = summary.cells.shape[0] if isinstance(summary, FeatureSummary) else summary.unlabelled.shape[0]
+    for metric in metrics:
+        known = found.get(metric.name)
+        yield metric, _spread(metric.function(first), groups) if known is None else known
 
 
-def _pick(estimate: Estimate, index: int) -> Estimate:
-    arrays = {f.name: getattr(estimate, f.name)[index] for f in fields(Estimate) if f.name != "need"}
-    return Estimate(**arrays, need=estimate.need)
+def _first(array: np.ndarray) -> np.ndarray:
+    return array[:1]
 
 
-def _grouped(
-    spec: ModelSpec,
-    feature: str,
-    summaries: list[FeatureSummary],
-    groups: Sequence[Group],
-    *,
-    numeric: bool,
-) -> Iterator[Measured]:
-    for metric in _metrics_of(spec, FeatureSummary):
-        if not metric.suits(numeric=numeric):
-            continue
-        # The first group is all rows; a detail that nothing judges is written for it alone.
-        alone = metric.detail and not named(spec, metric)
-        estimates = [metric.function(summary) for summary in (summaries[:1] if alone else summaries)]
-        found = _stacked(estimates, len(summaries))
-        judged = metric.name == PSI and named(spec, metric)
-        yield metric, feature, _carried(found, summaries, groups) if judged else found
+def _pieces(summary: FeatureSummary | ScoreSummary) -> list[FeatureSummary | ScoreSummary]:
+    """A feature's groups, so many at once that what a metric works with stays small."""
+    if isinstance(summary, ScoreSummary):
+        return [summary]
+    groups = summary.cells.shape[0]
+    size = max(1, PIECE // max(1, summary.cells[:1].size))
+    if size >= groups:
+        return [summary]
+    return [summary.part(slice(start, start + size)) for start in range(0, groups, size)]
 
 
-def _carried(found: Estimate, summaries: Sequence[FeatureSummary], groups: Sequence[Group]) -> Estimate:
+def _grouped(case: _Case, feature: str, summary: FeatureSummary, *, numeric: bool) -> Iterator[Measured]:
+    """Every metric of a feature that has a meaning for it."""
+    metrics = [metric for metric in _metrics_of(case.spec, FeatureSummary) if metric.suits(numeric=numeric)]
+    for metric, found in _estimates(case.spec, metrics, summary):
+        judged = metric.name == PSI and named(case.spec, metric)
+        yield metric, feature, _carried(case, found, summary) if judged else found
+
+
+def _carried(case: _Case, found: Estimate, summary: FeatureSummary) -> Estimate:
     """PSI with the bins that carry most of it and, for all rows, the values of each segment that do."""
     facts = np.full(found.value.shape, None, dtype=object)
-    for index, summary in enumerate(summaries):
-        bins, parts = psi_carriers(summary.bins, summary.baseline_bins)
-        pairs = zip(bins.tolist(), parts.round(DIGITS).tolist(), strict=True)
-        known = np.isfinite(found.value[index]).tolist()
-        carried = [[list(one) for one in zip(*pair, strict=True)] for pair in pairs]
-        facts[index] = [{"bins": one} if yes else None for one, yes in zip(carried, known, strict=True)]
+    told = {objective.window for objective in case.spec.monitor.objectives if objective.metric == PSI}
+    windows = [index for index, span in enumerate(case.counts.spans) if span.window in told]
+    bins, before = summary.bins[:, windows], summary.baseline_bins
+    before = before if before.shape[1] == 1 else before[:, windows]
+    index, parts = psi_carriers(bins, before)
+    carried = np.stack([index.astype(object), parts.round(DIGITS).astype(object)], axis=-1)
+    segments = _segments(case.counts.groups, bins, before)
+    for group, at in zip(
+        *(part.tolist() for part in np.nonzero(np.isfinite(found.value[:, windows]))), strict=True
+    ):
+        facts[group, windows[at]] = {"bins": carried[group, at].tolist()}
+        if group == 0 and segments:
+            facts[0, windows[at]]["segments"] = segments[at]
+    return replace(found, facts=facts)
+
+
+def _segments(groups: Sequence[Group], bins: Amounts, before: Amounts) -> list[list[list[str | float]]]:
+    """Of each window, the values of each segment that carry most of PSI; nothing without segments."""
+    told: list[list[list[str | float]]] = []
     for segment in dict.fromkeys(name for name, _ in groups if name):
         mine = [at for at, (name, _) in enumerate(groups) if name == segment]
-        bins, before = (
-            np.stack(np.broadcast_arrays(*(getattr(summaries[at], name) for at in mine)))
-            for name in ("bins", "baseline_bins")
-        )
-        parts = psi_by_segment(bins, before)
+        parts = psi_by_segment(bins[mine], before[mine])
+        told = told or [[] for _ in range(parts.shape[1])]
         for window, order in enumerate(np.argsort(-parts, axis=0, kind="stable")[:MOST].T.tolist()):
-            told = [[segment, groups[mine[at]][1], round(parts[at, window], DIGITS)] for at in order]
-            if facts[0, window] is not None:
-                facts[0, window].setdefault("segments", []).extend(told)
-    return replace(found, facts=facts)
+            told[window] += [[segment, groups[mine[at]][1], round(parts[at, window], DIGITS)] for at in order]
+    return told
 
 
 def _metrics_of(spec: ModelSpec, kind: type[Summary]) -> list[Metric]:
     return [metric for metric in spec.metrics.values() if kind in metric.functions]
 
 
-def _stacked(estimates: list[Estimate], groups: int) -> Estimate:
-    def stacked(arrays: Iterable[np.ndarray]) -> np.ndarray:
-        array = np.stack(list(arrays))
-        return np.broadcast_to(array, (groups, *array.shape[1:]))
-
-    names = [item.name for item in fields(Estimate) if item.name != "need"]
-    found = {name: stacked(getattr(estimate, name) for estimate in estimates) for name in names}
-    return Estimate(**found, need=estimates[0].need)
-
-
-def _slice(estimate: Estimate, index: int) -> Estimate:
-    arrays = {f.name: getattr(estimate, f.name)[..., index] for f in fields(Estimate) if f.name != "need"}
+def _spread(estimate: Estimate, groups: int) -> Estimate:
+    """An estimate of one group as that of each."""
+    arrays = {name: np.broadcast_to(array, (groups, *array.shape[1:])) for name, array in _arrays(estimate)}
     return Estimate(**arrays, need=estimate.need)
+
+
+def _joined(parts: Sequence[Estimate]) -> Estimate:
+    """Estimates of some groups each as one."""
+    if len(parts) == 1:
+        return parts[0]
+    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name, _ in _arrays(parts[0])}
+    return Estimate(**arrays, need=parts[0].need)
+
+
+def _cut(estimate: Estimate, at: Any) -> Estimate:  # noqa: ANN401 - whatever indexes an array
+    return Estimate(**{name: array[at] for name, array in _arrays(estimate)}, need=estimate.need)
+
+
+def _arrays(estimate: Estimate) -> list[tuple[str, np.ndarray]]:
+    return [(item.name, getattr(estimate, item.name)) for item in fields(Estimate) if item.name != "need"]

@@ -5,18 +5,20 @@ objectives `judging`.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mlobs_pipelines.contracts.objectives import Objective
 from mlobs_pipelines.core.metrics import METRICS, Metric
 from mlobs_pipelines.core.summaries import FeatureSummary
-from mlobs_pipelines.core.vocabulary import Estimate, Flags, Maturity, Window
+from mlobs_pipelines.core.vocabulary import Estimate, Flags, Ints, Maturity, Verdict, Window
 from mlobs_pipelines.steps.bins import SCORE
-from mlobs_pipelines.steps.judging import Said, judged, taken
+from mlobs_pipelines.steps.judging import judged, taken
 from mlobs_pipelines.steps.lineup import Beside, Scope, Version, estimates
 from mlobs_pipelines.steps.measured import named
 from mlobs_pipelines.store.tables import METRICS as LAYOUT
@@ -24,6 +26,8 @@ from mlobs_pipelines.store.tables import as_of_key
 
 CURVE_WINDOWS = (Window.FOUR_WEEKS, Window.MONTH)
 NUMBERS = ("value", "lower", "upper", "bound", "noise")
+TOLD = {"verdict": "verdicts", "threshold": "thresholds", "reason": "reasons", "severity": "severities"}
+UNTOLD = {"verdict": str(Verdict.NONE), "reason": "", "severity": ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +36,44 @@ class _Frame:
 
     Attributes
     ----------
-    asked : (G, W) bool
-        Wanted windows in which the version got requests.
+    group, span : (N,)
+        The pairs: wanted windows in which the version got requests.
     columns
-        Constant columns, one entry per asked pair in row order.
-    windows, whole : (N,)
-        Window name, and whether the pair is about all rows.
+        Columns that are the same for every metric, one entry per pair.
+    long, whole : (N,) bool
+        Whether the pair is of a window that curves are kept for, and whether it is about all rows.
     inputs : (N,) of dict
         Which statistics a pair was computed from.
     """
 
-    asked: Flags
+    group: Ints
+    span: Ints
     columns: Mapping[str, pa.Array]
-    windows: np.ndarray
+    long: Flags
     whole: Flags
     inputs: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """The rows of one metric about one feature.
+
+    Attributes
+    ----------
+    at : (m,)
+        The frame's pairs that it has a row for.
+    values : (m,)
+        What was measured of each.
+    said, inputs
+        What was judged of each, by column, and the text of the inputs; None where no objective is about it.
+    """
+
+    metric: Metric
+    feature: str
+    at: Ints
+    values: Estimate
+    said: Mapping[str, np.ndarray] | None
+    inputs: list[str] | None
 
 
 def score_version(scope: Scope, version: Version, beside: Beside) -> pa.Table:
@@ -63,12 +90,8 @@ def score_version(scope: Scope, version: Version, beside: Beside) -> pa.Table:
         Rows of the metric store; none for a window in which the version got no request.
     """
     frame = _frame(scope, version)
-    tables = [LAYOUT.empty()]
-    for metric, feature, estimate in estimates(scope.spec, version):
-        objectives = _concerning(scope, version, metric, feature)
-        said = judged(objectives, metric, estimate, version.stage, beside.of(metric.name, feature))
-        tables.append(_rows(scope, version, frame, (metric, feature, estimate), said))
-    return pa.concat_tables(tables)
+    items = [_item(scope, version, frame, beside, item) for item in estimates(scope.spec, version)]
+    return _table(scope, version, frame, items) if items else LAYOUT.empty()
 
 
 def _frame(scope: Scope, version: Version) -> _Frame:
@@ -92,76 +115,104 @@ def _frame(scope: Scope, version: Version) -> _Frame:
     }
     columns = {name: pa.array(found).take(pa.array(span)) for name, found in each.items()}
     columns |= {
-        "segment": pa.array(segments),
-        "segment_value": pa.array(values),
-        "maturity": pa.array(np.where(mature, str(Maturity.MATURE), str(Maturity.PROVISIONAL))),
+        "segment": pa.array(segments, pa.string()),
+        "segment_value": pa.array(values, pa.string()),
+        "maturity": pa.array(np.where(mature, str(Maturity.MATURE), str(Maturity.PROVISIONAL)), pa.string()),
         "label_coverage": _number(coverage),
     }
-    windows = np.array(each["window"])[span]
-    return _Frame(asked, columns, windows, segments == "", np.array(scope.inputs, dtype=object)[span])
+    long = np.isin(np.array(each["window"])[span], CURVE_WINDOWS)
+    return _Frame(group, span, columns, long, segments == "", np.array(scope.inputs, dtype=object)[span])
 
 
-def _text(inputs: Mapping[str, object]) -> str:
-    return json.dumps(inputs, separators=(",", ":"), sort_keys=True)
+_text = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
 
 
-def _rows(
-    scope: Scope, version: Version, frame: _Frame, item: tuple[Metric, str, Estimate], said: Said
-) -> pa.Table:
-    metric, feature, estimate = item
-    found = taken(estimate, (frame.asked,))
-    columns = dict(frame.columns)
-    columns |= {name: _number(getattr(found, name)) for name in NUMBERS}
-    columns |= {"n": pa.array(found.n.astype(np.int64)), **_told(version, frame, metric, said, found.facts)}
-    constants = {
-        "model": scope.spec.monitor.model,
-        "model_version": version.name,
-        "feature": feature,
-        "metric": metric.name,
-        "unit": metric.unit,
-        "run_id": scope.run_id,
-    }
-    columns |= {name: pa.repeat(pa.scalar(value), found.n.size) for name, value in constants.items()}
-    table = pa.table({name: columns[name] for name in LAYOUT.schema.names}).cast(LAYOUT.schema)
-    keep = _kept(scope, frame, metric, found)
-    return table if keep.all() else table.filter(pa.array(keep))
+def _item(
+    scope: Scope, version: Version, frame: _Frame, beside: Beside, found: tuple[Metric, str, Estimate]
+) -> _Item:
+    metric, feature, estimate = found
+    at = _kept(scope, frame, metric, estimate)
+    place = (frame.group[at], frame.span[at])
+    values, objectives = taken(estimate, place), _concerning(scope, version, metric, feature)
+    if not objectives:
+        return _Item(metric, feature, at, values, None, None)
+    told = judged(objectives, metric, estimate, version.stage, beside.of(metric.name, feature))
+    said = {name: getattr(told, kept)[place] for name, kept in TOLD.items()}
+    edges = {"edges": version.reference.baseline.baseline_id} if FeatureSummary in metric.functions else {}
+    inputs = _evidence(frame.inputs[at], edges, told.evidence[place], values.facts)
+    return _Item(metric, feature, at, values, said, inputs)
 
 
-def _kept(scope: Scope, frame: _Frame, metric: Metric, found: Estimate) -> Flags:
+def _kept(scope: Scope, frame: _Frame, metric: Metric, found: Estimate) -> Ints:
     """Which values become rows: by the window and segment alone, never by those scored beside it."""
-    keep: Flags = np.ones(frame.windows.size, dtype=bool)
-    long = np.isin(frame.windows, CURVE_WINDOWS)
+    keep: Flags = np.ones(frame.span.size, dtype=bool)
     if metric.detail and not named(scope.spec, metric):
-        keep &= long & frame.whole
+        keep &= frame.long & frame.whole
     if metric.labels:
-        keep &= long & np.isfinite(found.value)
-    return keep
+        keep &= frame.long & np.isfinite(found.value[frame.group, frame.span])
+    return np.flatnonzero(keep)
+
+
+def _evidence(
+    inputs: np.ndarray, edges: Mapping[str, str], rules: np.ndarray, facts: np.ndarray
+) -> list[str]:
+    """What a judged value was computed from says how it was judged too."""
+    known: dict[tuple[int, int], str] = {}  # one rule of one window is written down once
+
+    def one(source: Mapping[str, object], rule: Mapping[str, object] | None, fact: Any) -> str:  # noqa: ANN401 - of JSON
+        if fact:
+            return _text({**source, **edges, **fact, "rule": rule} if rule else source)
+        key = (id(source), id(rule))
+        if key not in known:
+            known[key] = _text({**source, **edges, "rule": rule} if rule else source)
+        return known[key]
+
+    return list(map(one, inputs.tolist(), rules.tolist(), facts.tolist()))
+
+
+def _table(scope: Scope, version: Version, frame: _Frame, items: Sequence[_Item]) -> pa.Table:
+    """The rows of every metric one after the other."""
+    at = pa.array(np.concatenate([item.at for item in items]))
+    of = pa.array(np.repeat(np.arange(len(items)), [item.at.size for item in items]))
+    columns = {name: column.take(at) for name, column in frame.columns.items()}
+    columns |= {
+        name: _number(np.concatenate([getattr(item.values, name) for item in items])) for name in NUMBERS
+    }
+    columns["n"] = pa.array(np.concatenate([item.values.n for item in items]).astype(np.int64))
+    columns |= _told(items, columns["inputs"])
+    each = {
+        "feature": [item.feature for item in items],
+        "metric": [item.metric.name for item in items],
+        "unit": [item.metric.unit for item in items],
+    }
+    columns |= {name: pa.array(texts, pa.string()).take(of) for name, texts in each.items()}
+    whole = {"model": scope.spec.monitor.model, "model_version": version.name, "run_id": scope.run_id}
+    columns |= {name: pa.repeat(pa.scalar(text), len(of)) for name, text in whole.items()}
+    return pa.table({name: columns[name] for name in LAYOUT.schema.names}).cast(LAYOUT.schema)
+
+
+def _told(items: Sequence[_Item], inputs: pa.Array) -> dict[str, pa.Array]:
+    """Columns of the verdicts, and the inputs with what judged values say of themselves."""
+    ends = np.cumsum([item.at.size for item in items])
+    total = int(ends[-1])
+    found = {name: np.full(total, UNTOLD[name], dtype=object) for name in TOLD if name != "threshold"}
+    found["threshold"], mine = np.full(total, np.nan), np.zeros(total, dtype=bool)
+    for item, end in zip(items, ends.tolist(), strict=True):
+        if item.said is not None:
+            here = slice(end - item.at.size, end)
+            mine[here] = True
+            for name, said in item.said.items():
+                found[name][here] = said
+    texts = [text for item in items for text in item.inputs or ()]
+    columns = {name: pa.array(values, pa.string()) for name, values in found.items() if name != "threshold"}
+    columns["threshold"] = _number(found["threshold"])
+    columns["inputs"] = pc.replace_with_mask(inputs, pa.array(mine), pa.array(texts, pa.string()))
+    return columns
 
 
 def _number(values: np.ndarray) -> pa.Array:
     """Floats with null where there is no number."""
     return pa.array(values, pa.float64(), mask=~np.isfinite(values))
-
-
-def _told(
-    version: Version, frame: _Frame, metric: Metric, said: Said, facts: np.ndarray
-) -> dict[str, pa.Array]:
-    """Columns of the verdicts; what a judged value was computed from says how it was judged too."""
-    evidence = said.evidence[frame.asked]
-    columns = {
-        "verdict": pa.array(said.verdicts[frame.asked], pa.string()),
-        "threshold": _number(said.thresholds[frame.asked]),
-        "reason": pa.array(said.reasons[frame.asked], pa.string()),
-        "severity": pa.array(said.severities[frame.asked], pa.string()),
-    }
-    if not any(evidence):
-        return columns
-    edges = {"edges": version.reference.baseline.baseline_id} if FeatureSummary in metric.functions else {}
-    texts = [
-        _text({**inputs, **edges, **(fact or {}), "rule": rule} if rule else inputs)
-        for inputs, rule, fact in zip(frame.inputs, evidence, facts, strict=True)
-    ]
-    return {**columns, "inputs": pa.array(texts, pa.string())}
 
 
 def _concerning(scope: Scope, version: Version, metric: Metric, feature: str) -> list[Objective]:

@@ -11,7 +11,7 @@ from mlobs_pipelines.core.summaries import weighted
 from mlobs_pipelines.core.vocabulary import Window
 from mlobs_pipelines.core.windows import Span
 from mlobs_pipelines.engine.scan import FeaturePlan, ScanPlan, floats, scan_labels, scan_log, scan_training
-from mlobs_pipelines.steps.against import feature_summaries, score_drift_summaries
+from mlobs_pipelines.steps.against import feature_summary, score_drift_summary
 from mlobs_pipelines.steps.bins import FeatureBaseline
 from mlobs_pipelines.steps.windows import (
     Counts,
@@ -129,10 +129,8 @@ def summaries(counts, baseline=None):
     if baseline is not None:
         base, binned = baseline
         for feature in FEATURES:
-            (found,) = feature_summaries(counts, base, feature.name, binned[feature.name])
-            yield feature.name, found
-        (found,) = score_drift_summaries(counts, base, binned["score"])
-        yield "score", found
+            yield feature.name, feature_summary(counts, base, feature.name, binned[feature.name])
+        yield "score", score_drift_summary(counts, base, binned["score"])
 
 
 def estimates(counts, baseline=None):

@@ -1,7 +1,9 @@
 """Summaries of features: one beside its baseline, and all of them side by side."""
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
 
 from mlobs_pipelines.core.summaries.additive import Additive
 from mlobs_pipelines.core.vocabulary import Amounts, Flags, Floats, Ints
@@ -24,7 +26,8 @@ class FeatureSummary(Additive):
     ordered
         True for a numeric feature: cells have an order, KS is defined.
     baseline_n, baseline_nulls, baseline_bins, baseline_cells
-        The same of the baseline, without leading axes where all windows have one, else with theirs.
+        The same of the baseline: any leading axes broadcast against those of the windows, as one baseline of
+        each group does for all its windows.
     low, high : (C,)
         Edges of the cells in the feature's unit, both the value itself for an atom; None for categories.
     distance, distance_sq : (...,)
@@ -66,6 +69,14 @@ class FeatureSummary(Additive):
         "high",
         "location",
     )
+    BASELINE: ClassVar[tuple[str, ...]] = ("baseline_n", "baseline_nulls", "baseline_bins", "baseline_cells")
+
+    def part(self, at: slice) -> "FeatureSummary":
+        """Some entries of the first axis, each with its own baseline, which must have that axis too."""
+        before: dict[str, Any] = {name: np.asarray(getattr(self, name))[at] for name in self.BASELINE}
+        once, twice = (None if layer is None else layer.part(at) for layer in (self.once, self.twice))
+        cut = replace(self, once=None, twice=None).select(lambda array: np.asarray(array[at]))
+        return replace(cut, **before, once=once, twice=twice)
 
 
 @dataclass(frozen=True, slots=True)
