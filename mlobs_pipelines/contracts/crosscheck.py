@@ -6,6 +6,7 @@ What one document may say on its own is `monitor` and `odcs_checks`.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mlobs_pipelines.contracts.crosscheck_log import optional_problems, status_problems
 from mlobs_pipelines.contracts.crosscheck_privacy import privacy_problems
 from mlobs_pipelines.contracts.documents import Document
 from mlobs_pipelines.contracts.monitor import Feature, FeatureView, Monitor
@@ -113,6 +114,7 @@ def _canonical(read: Read, dataset: Dataset) -> Iterator[Problem]:
     if set(KEYS[dataset]) - set(table.primary_key):
         said = f"the primary key is {listed(table.primary_key) or 'not declared'}"
         yield document.problem(here, said, f"write primaryKey: true on {listed(KEYS[dataset])}")
+    yield from optional_problems(table, document) if dataset == "predictions" else ()
     for name in REQUIRED[dataset]:
         column = _find(table, name)
         if column is not None and not column.required:
@@ -278,12 +280,8 @@ def _objectives(_: Read, monitor: Monitor, document: Document) -> Iterator[Probl
 
 def _words(read: Read, monitor: Monitor, document: Document) -> Iterator[Problem]:
     table = read.table("predictions")
-    status, role = (_find(table, name) if table else None for name in ("status", "role"))
-    known = [str(word) for word in status.allowed] if status else []
-    for word in monitor.good_status if known else ():
-        if word not in known:
-            said = f"status is never {word!r} by the contract"
-            yield document.problem(("good_status",), said, suggestion(word, known))
+    role = _find(table, "role") if table else None
+    yield from status_problems(table, monitor, document) if table else ()
     if table and role and set(role.allowed or ("any",)) - set(ROLES):
         place = ("schema", 0, "properties", table.names.index("role"))
         said = "role must be limited to the roles that are known here"

@@ -24,6 +24,7 @@ _PLAIN_COLUMNS: Mapping[Dataset, tuple[str, ...]] = {
         "score",
         "status",
         "latency_ms",
+        "queue_ms",
     ),
     "features": (),
     "labels": ("label", "outcome", "arrived_at", "revision", "source"),

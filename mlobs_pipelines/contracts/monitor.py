@@ -30,6 +30,7 @@ from mlobs_pipelines.contracts.sections import (
     Text,
     Timezone,
     VersionName,
+    Words,
     distinct,
 )
 from mlobs_pipelines.core.vocabulary import Window
@@ -245,8 +246,8 @@ class Monitor(Section):
         The first day, and the last day of a replayed history.
     replay_as_of
         Fixed clock for data of the past; None for the wall clock.
-    good_status
-        Values of `status` that count as served.
+    good_status, timeout_status
+        Values of `status` that count as served, and as given up for taking too long; any other is an error.
     entities
         Entity columns that are kept in the prediction log beside the features.
     segments
@@ -282,6 +283,7 @@ class Monitor(Section):
     end_date: Day | None = None
     replay_as_of: Instant | None = None
     good_status: Annotated[tuple[Text, ...], Field(min_length=1)] = ("ok",)
+    timeout_status: Words = ("timeout",)
     entities: Columns = ()
     segments: Columns = ()
     crosses: tuple[Annotated[Columns, Field(min_length=2, max_length=2)], ...] = ()
@@ -313,6 +315,13 @@ class Monitor(Section):
                 "schedule.rescore is shorter than labels.horizon: no day would be scored again once its "
                 "labels are due; write at least the horizon"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _timeouts_are_not_served(self) -> Self:
+        both = [word for word in self.timeout_status if word in self.good_status]
+        if both and "timeout_status" in self.model_fields_set:
+            raise ValueError(f"{both[0]!r} is in good_status and in timeout_status; keep one")
         return self
 
     @model_validator(mode="after")

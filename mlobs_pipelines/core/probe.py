@@ -13,6 +13,7 @@ from mlobs_pipelines.core.summaries import (
     LabelSummary,
     MulticlassSummary,
     OperationSummary,
+    QueueSummary,
     RegressionSummary,
     ScoreSummary,
     SkewSummary,
@@ -164,7 +165,12 @@ def _operation() -> OperationSummary:
     latency = _some(CELLS, 9)
     requests = latency.sum(axis=-1) + 3
     edges = np.geomspace(1, 1000, CELLS + 1)
-    return OperationSummary(requests, requests // 7, latency, edges[:-1], edges[1:])
+    return OperationSummary(requests, requests // 7, requests // 9, latency, edges[:-1], edges[1:])
+
+
+def _queue() -> QueueSummary:
+    edges = np.geomspace(0.1, 100, CELLS + 1)
+    return QueueSummary(_some(CELLS, 11), edges[:-1], edges[1:])
 
 
 def _skew() -> SkewSummary:
@@ -180,6 +186,7 @@ SAMPLES: Mapping[type[Summary], Callable[[], Summary]] = {
     RegressionSummary: _regression,
     LabelSummary: _label,
     OperationSummary: _operation,
+    QueueSummary: _queue,
     SkewSummary: _skew,
 }
 

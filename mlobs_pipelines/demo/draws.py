@@ -4,10 +4,12 @@ A draw depends on nothing but the id and the seed, so it is the same whatever da
 What the draws mean is said where they are used.
 """
 
+from collections.abc import Sequence
 from hashlib import blake2b
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from scipy.special import gammaincinv, ndtri
 
 from mlobs_pipelines.core.vocabulary import Floats
@@ -21,7 +23,10 @@ NAMES = (
     "v1_status",
     "v2_latency",
     "v2_status",
+    "v1_queue",
+    "v2_queue",
 )
+_FIRST = 8  # of a hash of 64 bytes; those added later come from another one
 
 
 def uniforms(ids: pl.Series, seed: int) -> pl.DataFrame:
@@ -40,9 +45,14 @@ def uniforms(ids: pl.Series, seed: int) -> pl.DataFrame:
         A Float64 column per entry of `NAMES`, rows in the order of `ids`.
     """
     key = seed.to_bytes(8, "big", signed=True)
-    digests = b"".join(blake2b(one.encode(), digest_size=64, key=key).digest() for one in ids)
-    words = np.frombuffer(digests, dtype=">u8").reshape(-1, len(NAMES))
+    names = [one.encode() for one in ids]
+    words = np.hstack([_words(names, key, b"", _FIRST), _words(names, key, b"more", len(NAMES) - _FIRST)])
     return pl.DataFrame(((words >> 11) + 0.5) / 2.0**53, schema=list(NAMES))
+
+
+def _words(names: Sequence[bytes], key: bytes, person: bytes, count: int) -> NDArray[np.uint64]:
+    hashes = (blake2b(one, digest_size=8 * count, key=key, person=person) for one in names)
+    return np.frombuffer(b"".join(one.digest() for one in hashes), dtype=">u8").reshape(-1, count)
 
 
 def lognormal(uniform: Floats, median: float, sigma: float) -> Floats:

@@ -20,6 +20,7 @@ ERROR_SHARE = 0.0012
 TIMEOUT_SHARE = 0.0008
 TIMEOUT_MS = 1_000.0
 LATENCY_SIGMA = 0.4
+QUEUE_SIGMA = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +35,20 @@ class Service:
         Its role before and from the promotion of v2.
     latency_ms
         Median latency.
+    queue_ms
+        Median time that a request waits before it is worked on, which is no part of the latency.
     """
 
     serves_from: datetime
     before: str
     after: str
     latency_ms: float
+    queue_ms: float
 
 
 SERVICES = {
-    "v1": Service(datetime(2013, 3, 1, tzinfo=UTC), "champion", "shadow", 12.0),
-    "v2": Service(datetime(2013, 5, 1, tzinfo=UTC), "shadow", "champion", 25.0),
+    "v1": Service(datetime(2013, 3, 1, tzinfo=UTC), "champion", "shadow", 12.0, 1.5),
+    "v2": Service(datetime(2013, 5, 1, tzinfo=UTC), "shadow", "champion", 25.0, 4.0),
 }
 COLUMNS = (
     "prediction_id",
@@ -57,6 +61,7 @@ COLUMNS = (
     "score",
     "status",
     "latency_ms",
+    "queue_ms",
     "tailnum",
     *FEATURES,
 )
@@ -83,7 +88,7 @@ def prediction_log(requests: pl.DataFrame, model: Trained, active: Collection[st
     asked = requests.filter(pl.col("predicted_at") >= SERVICES[name].serves_from)
     served = spoil(asked, name, active)
     answered = served.with_columns(
-        model.score(served), _status(name), _latency(served[f"{name}_latency"], name), *_identity(model)
+        model.score(served), _status(name), *_times(served, name), *_identity(model)
     )
     return answered.with_columns(*_failures()).select(COLUMNS)
 
@@ -95,9 +100,12 @@ def _status(name: str) -> pl.Expr:
     return late.otherwise(pl.lit("ok")).alias("status")
 
 
-def _latency(draw: pl.Series, name: str) -> pl.Series:
-    latency = lognormal(draw.to_numpy(), SERVICES[name].latency_ms, LATENCY_SIGMA)
-    return pl.Series("latency_ms", latency).round(3)
+def _times(served: pl.DataFrame, name: str) -> tuple[pl.Series, pl.Series]:
+    """How long each request was worked on, and how long it had waited."""
+    service = SERVICES[name]
+    latency = lognormal(served[f"{name}_latency"].to_numpy(), service.latency_ms, LATENCY_SIGMA)
+    queue = lognormal(served[f"{name}_queue"].to_numpy(), service.queue_ms, QUEUE_SIGMA)
+    return pl.Series("latency_ms", latency).round(3), pl.Series("queue_ms", queue).round(3)
 
 
 def _failures() -> tuple[pl.Expr, pl.Expr]:

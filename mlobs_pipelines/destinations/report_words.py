@@ -66,6 +66,9 @@ TITLES = {
     "row_count": "Predictions",
     "request_count": "Requests",
     "error_share": "Failed requests",
+    "timeout_share": "Requests that timed out",
+    **{f"queue_time_p{level}": f"Time in queue, {level} %" for level in (95, 99)},
+    "queue_time_p50": "Time in queue, median",
     "null_share": "Missing values",
     "skew_mismatch_share": "Skew: rows that differ",
     "skew_missing_share": "Skew: lost in serving",
@@ -74,6 +77,7 @@ TITLES = {
 }
 SHARES = frozenset(
     {
+        "availability",
         "accuracy",
         "precision",
         "recall",

@@ -11,21 +11,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlobs_pipelines.core.buckets import Grid, score_codes
+from mlobs_pipelines.core.buckets import score_codes
 from mlobs_pipelines.engine.cells import stored
 from mlobs_pipelines.engine.features import (
     RECOMPUTED,
     SKEW_CODES,
     Feature,
     FeaturePlan,
-    NumberPart,
     feature_of,
     floats,
-    numbers,
 )
 from mlobs_pipelines.engine.groups import Assigned, Groups, Rows
 from mlobs_pipelines.engine.parts import Counted, FlagPart, Part
 from mlobs_pipelines.engine.reading import BATCH_ROWS
+from mlobs_pipelines.engine.requests import Requests
 from mlobs_pipelines.engine.scores import CONFUSION_CODES, RELIABILITY_BINS, BinaryScores
 
 __all__ = [
@@ -61,8 +60,8 @@ class ScanPlan:
         Columns whose values get statistics of their own.
     thresholds
         Decision threshold per model version.
-    good_status
-        Statuses of a request that went well.
+    good_status, timeout_status
+        Statuses of a request that went well, and of one that took too long; any other is an error.
     lag_unit_s
         Width of a lag bucket in seconds.
     horizons_s
@@ -78,6 +77,7 @@ class ScanPlan:
     lag_unit_s: float = 3600.0
     horizons_s: tuple[float, ...] = field(default=(7 * 86400.0,))
     crosses: tuple[tuple[str, ...], ...] = ()
+    timeout_status: tuple[str, ...] = ("timeout",)
 
 
 def scan_log(log: pa.Table, plan: ScanPlan) -> pa.Table:
@@ -115,33 +115,30 @@ class LogScan:
     """Counts features, skew and operations of prediction-log rows.
 
     Batches hold ``day``, ``model_version``, ``role``, ``status``, ``latency_ms``, segments, served features
-    and, where they exist, recomputed ones (``pit__<feature>``) and ``sample_weight``: for how many rows each
-    stands. How rows are ordered and cut into batches changes last digits of sums, and nothing else.
+    and, where they exist, ``queue_ms``, recomputed ones (``pit__<feature>``) and ``sample_weight``: for how
+    many rows each stands. How rows are ordered and cut into batches changes last digits of sums, and nothing
+    else.
     """
 
     def __init__(self, plan: ScanPlan) -> None:
         self._groups = Groups(plan.segments, plan.crosses)
         cuts = self._groups.cuts
-        self._good = pa.array(plan.good_status)
         self._features = [feature_of(cuts, feature) for feature in plan.features]
-        self._status = Part(cuts, "requests", "status")
-        self._latency = NumberPart(cuts, Grid(), "requests", "latency", states=None)
+        self._requests = Requests(cuts, plan.good_status, plan.timeout_status)
 
     def add(self, batch: Rows) -> None:
         """Count a batch."""
         rows = self._groups.assign(batch)
         for feature in self._features:
             feature.add(rows, batch)
-        fine = pc.is_in(batch.column("status"), self._good)
-        self._status.add(rows, np.where(fine.to_numpy(zero_copy_only=False), 0, 1))
-        self._latency.add(rows, *numbers(batch.column("latency_ms")))
+        self._requests.add(rows, batch)
 
     def finish(self) -> pa.Table:
         """Rows of ``CELLS_SCHEMA``."""
-        return stored(self._groups, _all([*self._features, self._status, self._latency], self._groups))
+        return stored(self._groups, _all([*self._features, self._requests], self._groups))
 
 
-def _all(parts: Sequence[Feature | Part | NumberPart], groups: Groups) -> Iterator[Counted]:
+def _all(parts: Sequence[Feature | Part | Requests], groups: Groups) -> Iterator[Counted]:
     for part in parts:
         yield from part.counted(groups)
 

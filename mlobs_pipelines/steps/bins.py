@@ -114,4 +114,5 @@ def scan_plan(walk: Walk, baselines: Mapping[str, Baseline]) -> ScanPlan:
         monitor.labels.unit.total_seconds(),
         horizons,
         monitor.crosses,
+        monitor.timeout_status,
     )

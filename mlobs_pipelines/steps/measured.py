@@ -24,6 +24,7 @@ from mlobs_pipelines.core.summaries import (
     weighted,
 )
 from mlobs_pipelines.core.vocabulary import Amounts, Estimate
+from mlobs_pipelines.engine.requests import QUEUE_COLUMN
 from mlobs_pipelines.steps.against import (
     decision_summary,
     feature_summary,
@@ -37,6 +38,7 @@ from mlobs_pipelines.steps.windows import (
     Group,
     group_summary,
     operation_summary,
+    queue_summary,
     score_summary,
     skew_summary,
 )
@@ -97,6 +99,8 @@ def _summaries(case: _Case, panel: Mapping[str, FeatureSummary]) -> Iterator[Sum
     yield scores
     yield case.labels
     yield layered(counts, operation_summary)
+    if QUEUE_COLUMN in case.spec.table("predictions").names:
+        yield layered(counts, queue_summary)
     yield panel_summary(panel, {name: one.importance for name, one in case.baseline.features.items()})
     yield layered(counts, partial(decision_summary, baseline=base, threshold=case.threshold))
     if (SCORE, "positive") in base.parts:

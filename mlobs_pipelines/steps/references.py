@@ -22,7 +22,7 @@ from mlobs_pipelines.engine.cells import CELLS_SCHEMA, SORT_BY
 from mlobs_pipelines.steps.arranged import EVERYONE, arranged, single
 from mlobs_pipelines.steps.bins import RARE, SCORE, Baseline, FeatureBaseline
 from mlobs_pipelines.steps.merging import merged, with_score_cells
-from mlobs_pipelines.steps.windows import Counts
+from mlobs_pipelines.steps.windows import Counts, requests_of
 from mlobs_pipelines.store.content import content_hash
 from mlobs_pipelines.store.layout import TableLayout
 
@@ -76,7 +76,7 @@ def _weighed(counts: Counts) -> Counts:
     """Counts by weight where rows have weights, adding up to as many rows of equal weight as say as much."""
     if len(counts.layers()) == 1:
         return counts
-    once, twice = (layer.counts("requests", "status", 2).sum(axis=-1) for layer in counts.layers()[1:])
+    once, twice = (requests_of(layer) for layer in counts.layers()[1:])
     return replace(counts, power=1, shrink=np.divide(once, twice, out=np.ones(once.shape), where=twice > 0))
 
 

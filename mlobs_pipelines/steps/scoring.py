@@ -21,6 +21,7 @@ from mlobs_pipelines.steps.bins import SCORE
 from mlobs_pipelines.steps.judging import judged, taken
 from mlobs_pipelines.steps.lineup import Beside, Scope, Version, estimates
 from mlobs_pipelines.steps.measured import named
+from mlobs_pipelines.steps.windows import requests_of
 from mlobs_pipelines.store.tables import METRICS as LAYOUT
 from mlobs_pipelines.store.tables import as_of_key
 
@@ -96,7 +97,7 @@ def score_version(scope: Scope, version: Version, beside: Beside) -> pa.Table:
 
 def _frame(scope: Scope, version: Version) -> _Frame:
     counts, labels = version.counts, version.labels
-    asked = (counts.counts("requests", "status", 2).sum(axis=-1) > 0) & scope.wanted
+    asked = (requests_of(counts) > 0) & scope.wanted
     group, span = np.nonzero(asked)
     coverage = METRICS["label_coverage"].function(labels).value[asked]
     aged = (labels.seen.mature[..., -1] == labels.seen.predictions)[asked]

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from mlobs_pipelines.engine.groups import WEIGHT
 from mlobs_pipelines.engine.reading import beside, partition_batches
+from mlobs_pipelines.engine.requests import QUEUE_COLUMN
 from mlobs_pipelines.engine.scan import RECOMPUTED, LabelScan, LogScan, ScanPlan
 from mlobs_pipelines.steps.bins import load_baselines, scan_plan
 from mlobs_pipelines.steps.layouts import STATISTICS_LAYOUT, labelled_layout, log_layout, snapshots_layout
@@ -22,7 +23,7 @@ from mlobs_pipelines.store.layout import TableLayout
 from mlobs_pipelines.store.tables import as_of_key
 
 KEY = "prediction_id"
-LOG_COLUMNS = ("day", KEY, "predicted_at", "model_version", "role", "status", "latency_ms")
+LOG_COLUMNS = ("day", KEY, "predicted_at", "model_version", "role", "status", "latency_ms", QUEUE_COLUMN)
 LABEL_COLUMNS = ("day", KEY, "model_version", "role", "score", "label", "state", "lag_s", "age_s", "as_of")
 
 

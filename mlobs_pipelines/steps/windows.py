@@ -20,6 +20,7 @@ from mlobs_pipelines.core.summaries import (
     GroupSummary,
     LabelSummary,
     OperationSummary,
+    QueueSummary,
     ScoreSummary,
     SkewSummary,
 )
@@ -34,6 +35,7 @@ from mlobs_pipelines.engine.cells import (
     flatten,
 )
 from mlobs_pipelines.engine.moments import EXTREMES
+from mlobs_pipelines.engine.requests import LATENCY, QUEUE, REQUESTS, STATUS, STATUS_CODES
 from mlobs_pipelines.engine.scan import CONFUSION_CODES, RELIABILITY_BINS, SKEW_CODES, STATE_CODES
 from mlobs_pipelines.steps.bins import SCORE
 
@@ -274,18 +276,34 @@ def label_summary(counts: Counts, unit_h: float, horizons_h: Floats) -> LabelSum
 
 def operation_summary(counts: Counts) -> OperationSummary:
     """Requests and latency of every window."""
-    status = counts.counts("requests", "status", 2)
-    flat, group, day = counts.flat("requests", "latency")
+    status = counts.counts(REQUESTS, STATUS, len(STATUS_CODES))
+    total, timeouts = status.sum(axis=-1), status[..., STATUS_CODES["timeout"]]
+    errors = total - status[..., STATUS_CODES["good"]]
+    return OperationSummary(total, errors, timeouts, *_durations(counts, LATENCY), _hours(counts))
+
+
+def requests_of(counts: Counts) -> Amounts:
+    """Requests of every group and window."""
+    return np.asarray(counts.counts(REQUESTS, STATUS, len(STATUS_CODES)).sum(axis=-1))
+
+
+def queue_summary(counts: Counts) -> QueueSummary:
+    """Time waited by the requests of every window."""
+    return QueueSummary(*_durations(counts, QUEUE))
+
+
+def _durations(counts: Counts, part: str) -> tuple[Amounts, Floats, Floats]:
+    """Requests per cell of a duration, and the edges of the cells."""
+    flat, group, day = counts.flat(REQUESTS, part)
     # A quantile takes one cell at least, be it empty: a training set has no latency.
     codes = np.unique(flat.codes if flat.codes.size else np.zeros(1)).astype(np.int32)
-    low, high = bucket_edges(codes)
-    latency = counts.windows(group, day, np.searchsorted(codes, flat.codes), codes.size, flat.counts)
-    return OperationSummary(status.sum(axis=-1), status[..., 1], latency, low, high, _hours(counts))
+    found = counts.windows(group, day, np.searchsorted(codes, flat.codes), codes.size, flat.counts)
+    return found, *bucket_edges(codes)
 
 
 def _hours(counts: Counts) -> Floats:
     """Hours of each window's days on which there was any request."""
-    _, _, day = counts.flat("requests", "status")
+    _, _, day = counts.flat(REQUESTS, STATUS)
     present = {counts.days[index] for index in np.unique(day).tolist()}
     return np.array([24.0 * span.present(present) for span in counts.spans])
 

@@ -14,6 +14,7 @@ from mlobs_pipelines.core.summaries import (
     MulticlassSummary,
     OperationSummary,
     PanelSummary,
+    QueueSummary,
     RegressionSummary,
     ScoreSummary,
     ShiftSummary,
@@ -251,7 +252,8 @@ def summarise_label(rows):
 
 def draw_operation(rng, n):
     """Latencies in milliseconds and failed requests."""
-    return {"latency": np.clip(rng.lognormal(3, 1, n), 1.001, 9_999), "error": rng.random(n) < 0.02}
+    latency, lot = np.clip(rng.lognormal(3, 1, n), 1.001, 9_999), rng.random(n)
+    return {"latency": latency, "error": lot < 0.02, "timeout": lot < 0.007}
 
 
 def summarise_operation(rows):
@@ -259,7 +261,19 @@ def summarise_operation(rows):
     code = np.searchsorted(LATENCY_EDGES, rows["latency"]) - 1
     counts = count(code, LATENCY_EDGES.size - 1)
     n, errors = np.int64(rows["error"].size), np.int64(rows["error"].sum())
-    return OperationSummary(n, errors, counts, LATENCY_EDGES[:-1], LATENCY_EDGES[1:])
+    timeouts = np.int64((rows["error"] & rows["timeout"]).sum())
+    return OperationSummary(n, errors, timeouts, counts, LATENCY_EDGES[:-1], LATENCY_EDGES[1:])
+
+
+def draw_queue(rng, n):
+    """Times waited in milliseconds."""
+    return {"wait": np.clip(rng.lognormal(2, 1.5, n), 1.001, 9_999)}
+
+
+def summarise_queue(rows):
+    """Waits over log-scale cells."""
+    counts = count(np.searchsorted(LATENCY_EDGES, rows["wait"]) - 1, LATENCY_EDGES.size - 1)
+    return QueueSummary(counts, LATENCY_EDGES[:-1], LATENCY_EDGES[1:])
 
 
 def draw_skew(rng, n):
@@ -342,5 +356,6 @@ CASES = {
     ScoreSummary: Case(draw_score, summarise_score),
     LabelSummary: Case(draw_label, summarise_label),
     OperationSummary: Case(draw_operation, summarise_operation),
+    QueueSummary: Case(draw_queue, summarise_queue),
     SkewSummary: Case(draw_skew, summarise_skew),
 }

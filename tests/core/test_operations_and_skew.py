@@ -6,7 +6,7 @@ from scipy.stats import norm
 
 from mlobs_pipelines.core.metrics import METRICS
 from mlobs_pipelines.core.metrics.quantiles import cell_quantile
-from mlobs_pipelines.core.summaries import FeatureSummary, OperationSummary, SkewSummary
+from mlobs_pipelines.core.summaries import FeatureSummary, OperationSummary, QueueSummary, SkewSummary
 from tests.core.cases import CASES
 
 
@@ -32,7 +32,7 @@ def test_latency_interval_covers_the_truth_about_95_times_in_100():
     rng = np.random.default_rng(2)
     truth = np.exp(3 + norm.ppf(0.95))
     samples = [rng.lognormal(3, 1, 2_000).clip(1.001, 9_999) for _ in range(300)]
-    estimates = [of("latency_p95", {"latency": row, "error": row < 0}) for row in samples]
+    estimates = [of("latency_p95", {"latency": row, "error": row < 0, "timeout": row < 0}) for row in samples]
     covered = np.mean([e.lower - e.bound / 2 <= truth <= e.upper + e.bound / 2 for e in estimates])
     assert covered >= 0.93
 
@@ -52,8 +52,20 @@ def test_a_rank_on_an_edge_stays_in_its_cell():
 
 def test_request_counts_and_errors():
     """Requests are counted whole, errors as a share of them."""
-    rows = {"latency": np.array([5.0, 6, 7, 8]), "error": np.array([True, False, False, False])}
-    assert (of("request_count", rows).value, of("error_share", rows).value) == (4, 0.25)
+    error, timeout = np.array([[True, False, True, False], [True, False, False, False]])
+    rows = {"latency": np.array([5.0, 6, 7, 8]), "error": error, "timeout": timeout}
+    names = ("request_count", "error_share", "timeout_share", "availability")
+    assert [float(of(name, rows).value) for name in names] == [4, 0.5, 0.25, 0.5]
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 3_000), level=st.sampled_from([50, 95, 99]))
+def test_queue_time_is_within_a_cell_of_the_exact_quantile(seed, n, level):
+    """The exact quantile of the same waits is no further away than the printed bound."""
+    rows = CASES[QueueSummary].draw(np.random.default_rng(seed), n)
+    estimate = of(f"queue_time_p{level}", rows)
+    exact = np.quantile(rows["wait"], level / 100, method="inverted_cdf")
+    assert abs(estimate.value - exact) <= estimate.bound
 
 
 def test_skew_shares_and_smape():

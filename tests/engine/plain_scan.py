@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 import numpy as np
 
 from mlobs_pipelines.core.buckets import bucket_codes, cell_codes, score_codes
+from mlobs_pipelines.engine.requests import STATUS_CODES
 from mlobs_pipelines.engine.scan import CONFUSION_CODES, SKEW_CODES, STATE_CODES
 
 BINS, EPS, SAME = 15, float(np.finfo(float).eps), 1e-9
@@ -84,10 +85,13 @@ def plain_log(rows, plan):
         book.mark(row)
         for feature in plan.features:
             _feature(book, row, feature)
-        book.write(row, "requests", "status", 0 if row["status"] in plan.good_status else 1)
-        latency = row["latency_ms"]
-        if latency is not None and math.isfinite(latency):
-            book.write(row, "requests", "latency", int(bucket_codes(np.array([latency]))[0]))
+        bad = "timeout" if row["status"] in plan.timeout_status else "error"
+        kind = "good" if row["status"] in plan.good_status else bad
+        book.write(row, "requests", "status", STATUS_CODES[kind])
+        for part, column in {"latency": "latency_ms", "queue": "queue_ms"}.items():
+            time = row.get(column)
+            if time is not None and math.isfinite(time):
+                book.write(row, "requests", part, int(bucket_codes(np.array([time]))[0]))
     return book.rows(VALUED)
 
 

@@ -42,7 +42,7 @@ def table(rows=600, seed=3):
         "prediction_id": pa.array([f"p{i}" for i in range(rows)]),
         "model_version": pa.array(np.array(["v1", "v2"])[rng.integers(0, 2, rows)].tolist()),
         "role": pa.array(["champion"] * rows),
-        "status": some(np.array(["ok", "error"])[(rng.random(rows) < 0.1).astype(int)]),
+        "status": some(rng.choice(["ok", "error", "timeout"], rows, p=[0.9, 0.06, 0.04])),
         "latency_ms": some(rng.lognormal(3, 1, rows)),
         "x": some(x),
         "pit__x": some(np.where(rng.random(rows) < 0.9, x, x + 1)),
@@ -54,6 +54,7 @@ def table(rows=600, seed=3):
         "state": pa.array(np.array(["labelled", "void"])[(rng.random(rows) < 0.1).astype(int)].tolist()),
         "lag_s": some(lag, 0.3),
         "age_s": pa.array(rng.uniform(0, 10_000, rows)),
+        "queue_ms": some(rng.exponential(2, rows)),
     }
     return pa.table(data)
 
@@ -111,7 +112,7 @@ def test_no_rows_give_no_statistics():
 def test_a_day_in_which_everything_failed_is_still_counted():
     """Without one score, label or value the requests are counted and nothing else breaks."""
     rows = table(50)
-    for name in ("x", "pit__x", "score", "label", "lag_s", "latency_ms"):
+    for name in ("x", "pit__x", "score", "label", "lag_s", "latency_ms", "queue_ms"):
         rows = rows.set_column(rows.column_names.index(name), name, pa.nulls(50, pa.float64()))
     for name in ("c", "pit__c"):
         rows = rows.set_column(rows.column_names.index(name), name, pa.nulls(50, pa.string()))

@@ -1,4 +1,4 @@
-"""Operation metrics: how many requests a model answered, how often it failed, and how quickly."""
+"""Operation metrics: how many requests a model answered, how often it failed, and how soon it did."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ import numpy as np
 from mlobs_pipelines.core.metrics.estimates import amount, proportion, ratio
 from mlobs_pipelines.core.metrics.quantiles import quantile
 from mlobs_pipelines.core.metrics.registry import metric
-from mlobs_pipelines.core.summaries import OperationSummary
+from mlobs_pipelines.core.summaries import OperationSummary, QueueSummary
 from mlobs_pipelines.core.vocabulary import Estimate
 
 
@@ -32,6 +32,18 @@ def error_share(summary: OperationSummary) -> Estimate:
     return proportion(summary, lambda s: (s.errors, s.requests))
 
 
+@metric("timeout_share", OperationSummary, family="operations", direction=-1)
+def timeout_share(summary: OperationSummary) -> Estimate:
+    """Requests given up for taking too long ÷ requests; they are errors too."""
+    return proportion(summary, lambda s: (s.timeouts, s.requests))
+
+
+@metric("availability", OperationSummary, family="operations", direction=1)
+def availability(summary: OperationSummary) -> Estimate:
+    """Requests that ended in a declared good status ÷ requests: what `error_share` leaves of 1."""
+    return proportion(summary, lambda s: (s.requests - s.errors, s.requests))
+
+
 def _latency(name: str, level: float) -> Callable[[OperationSummary], Estimate]:
     """Register one latency quantile; its interval takes the ranks that a binomial count may reach."""
 
@@ -45,3 +57,18 @@ def _latency(name: str, level: float) -> Callable[[OperationSummary], Estimate]:
 latency_p50 = _latency("latency_p50", 0.50)
 latency_p95 = _latency("latency_p95", 0.95)
 latency_p99 = _latency("latency_p99", 0.99)
+
+
+def _queue_time(name: str, level: float) -> Callable[[QueueSummary], Estimate]:
+    """Register one quantile of the time that requests waited; its interval is that of latencies."""
+
+    @metric(name, QueueSummary, family="operations", unit="ms", direction=-1)
+    def queue_time(summary: QueueSummary) -> Estimate:
+        return quantile(summary, lambda s: s.waits, (summary.low_ms, summary.high_ms), level)
+
+    return queue_time
+
+
+queue_time_p50 = _queue_time("queue_time_p50", 0.50)
+queue_time_p95 = _queue_time("queue_time_p95", 0.95)
+queue_time_p99 = _queue_time("queue_time_p99", 0.99)

@@ -9,7 +9,7 @@ from mlobs_pipelines.core.summaries.additive import Additive, weighted
 from mlobs_pipelines.core.summaries.features import FeatureSummary, PanelSummary
 from mlobs_pipelines.core.summaries.labels import LabelSummary
 from mlobs_pipelines.core.summaries.multiclass import MulticlassSummary
-from mlobs_pipelines.core.summaries.operations import OperationSummary, SkewSummary
+from mlobs_pipelines.core.summaries.operations import OperationSummary, QueueSummary, SkewSummary
 from mlobs_pipelines.core.summaries.regression import RegressionSummary
 from mlobs_pipelines.core.summaries.scores import DecisionSummary, GroupSummary, ScoreSummary, ShiftSummary
 
@@ -22,6 +22,7 @@ __all__ = [
     "MulticlassSummary",
     "OperationSummary",
     "PanelSummary",
+    "QueueSummary",
     "RegressionSummary",
     "ScoreSummary",
     "ShiftSummary",
@@ -41,5 +42,6 @@ Summary = (
     | GroupSummary
     | LabelSummary
     | OperationSummary
+    | QueueSummary
     | SkewSummary
 )

@@ -1,4 +1,4 @@
-"""Summaries of requests, and of features as served against as recomputed."""
+"""Summaries of requests, of their waiting, and of features as served against as recomputed."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -15,8 +15,9 @@ class OperationSummary(Additive):
 
     Attributes
     ----------
-    requests, errors : (...,)
-        All requests, and those whose status is not one of the declared good ones.
+    requests, errors, timeouts : (...,)
+        All requests, those whose status is not one of the declared good ones, and those of these that were
+        given up for taking too long.
     latency : (..., C)
         Counts over latency cells, ascending.
     low_ms, high_ms : (C,)
@@ -27,11 +28,30 @@ class OperationSummary(Additive):
 
     requests: Amounts
     errors: Amounts
+    timeouts: Amounts
     latency: Amounts
     low_ms: Floats
     high_ms: Floats
     hours: Floats = field(default_factory=lambda: np.array(24.0))
     FIXED: ClassVar[tuple[str, ...]] = ("low_ms", "high_ms", "hours")
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSummary(Additive):
+    """How long the requests of a window had waited before they were worked on, where the log says so.
+
+    Attributes
+    ----------
+    waits : (..., C)
+        Counts over cells of the time waited, ascending.
+    low_ms, high_ms : (C,)
+        Edges of the cells in milliseconds.
+    """
+
+    waits: Amounts
+    low_ms: Floats
+    high_ms: Floats
+    FIXED: ClassVar[tuple[str, ...]] = ("low_ms", "high_ms")
 
 
 @dataclass(frozen=True, slots=True)
