@@ -12,6 +12,7 @@ from mlobs_pipelines.core.vocabulary import Estimate, Flags, Floats, Verdict
 
 LEAST_REFERENCES = 7
 _SHARES = ("auc", "accuracy", "precision", "recall", "f1", "specificity", "ece", "mce", "ace")
+_GAINS = ("auc_difference", "accuracy_difference", "brier_difference")
 _POSITIVE = ("psi", "log_loss", "brier_score", "skew_smape", "row_count", "mae", "rmse", "mape")
 
 
@@ -26,6 +27,8 @@ def metric_range(name: str) -> tuple[float, float]:
     plain = name.removesuffix("_macro").removesuffix("_weighted").removeprefix("class_")
     if plain in (*_SHARES, "ks") or name.endswith(("_share", "_coverage")):
         return 0.0, 1.0
+    if name in _GAINS:
+        return -1.0, 1.0
     from_zero = name in _POSITIVE or name.startswith(("latency_", "label_lag_", "absolute_error_"))
     return (0.0 if from_zero else -np.inf), (1.0 if name == "r2" else np.inf)
 

@@ -13,6 +13,7 @@ from mlobs_pipelines.core.summaries import (
     LabelSummary,
     MulticlassSummary,
     OperationSummary,
+    PairSummary,
     QueueSummary,
     RegressionSummary,
     ScoreSummary,
@@ -179,6 +180,32 @@ def _skew() -> SkewSummary:
     return SkewSummary(pairs, pairs // 4, pairs // 5, pairs // 6, sums / 2, sums * 2)
 
 
+def _pair() -> PairSummary:
+    joint = [_some(CELLS**2, seed) for seed in (11, 12)]
+    tables = [some.reshape(*SHAPE, CELLS, CELLS) for some in joint]
+    n = joint[0].sum(axis=-1) + joint[1].sum(axis=-1)
+    cell = np.arange(CELLS)
+    return PairSummary(
+        unlabelled=_some(1, 13)[..., 0],
+        both=n - 3 * (n // 4),
+        own_only=n // 4,
+        champion_only=n // 4,
+        neither=n // 4,
+        log_loss=0.01 * n,
+        log_loss_sq=0.5 * n,
+        squared_error=0.01 * n,
+        squared_error_sq=0.1 * n,
+        own_positives=tables[0].sum(axis=-1),
+        own_negatives=tables[1].sum(axis=-1),
+        champion_positives=tables[0].sum(axis=-2),
+        champion_negatives=tables[1].sum(axis=-2),
+        joint_positives=joint[0],
+        joint_negatives=joint[1],
+        own_range=np.stack([cell, cell + 1], axis=-1).repeat(CELLS, axis=0),
+        champion_range=np.tile(np.stack([cell, cell + 1], axis=-1), (CELLS, 1)),
+    )
+
+
 SAMPLES: Mapping[type[Summary], Callable[[], Summary]] = {
     FeatureSummary: _feature,
     ScoreSummary: _score,
@@ -187,6 +214,7 @@ SAMPLES: Mapping[type[Summary], Callable[[], Summary]] = {
     LabelSummary: _label,
     OperationSummary: _operation,
     QueueSummary: _queue,
+    PairSummary: _pair,
     SkewSummary: _skew,
 }
 

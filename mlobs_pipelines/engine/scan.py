@@ -22,6 +22,7 @@ from mlobs_pipelines.engine.features import (
     floats,
 )
 from mlobs_pipelines.engine.groups import Assigned, Groups, Rows
+from mlobs_pipelines.engine.pairs import BinaryPairs
 from mlobs_pipelines.engine.parts import Counted, FlagPart, Part
 from mlobs_pipelines.engine.reading import BATCH_ROWS
 from mlobs_pipelines.engine.requests import Requests
@@ -147,13 +148,15 @@ class LabelScan:
     """Counts scores by label, and how far labels have come, of labelled prediction rows.
 
     Batches hold ``day``, ``model_version``, ``role``, ``score``, ``label``, ``state``, ``lag_s``, ``age_s``,
-    segments and, where rows were sampled, ``sample_weight``. Rows without a score are left out.
+    segments and, where rows were sampled, ``sample_weight``. Rows without a score are left out. Rows beside
+    which the champion's score stands (`champions.beside_champion`) are counted as pairs too.
     """
 
     def __init__(self, plan: ScanPlan) -> None:
         self._plan, self._groups = plan, Groups(plan.segments, plan.crosses)
         cuts = self._groups.cuts
         self._scores, self._lags = BinaryScores(cuts, plan.thresholds), _Lags(cuts, plan)
+        self._pairs = BinaryPairs(self._groups, plan.thresholds)
 
     def add(self, batch: Rows) -> None:
         """Count a batch."""
@@ -162,10 +165,12 @@ class LabelScan:
         rows = self._groups.assign(scored)
         self._scores.add(rows, scored)
         self._lags.add(rows, scored)
+        self._pairs.add(scored)
 
     def finish(self) -> pa.Table:
         """Rows of ``CELLS_SCHEMA``."""
-        return stored(self._groups, _all([*self._scores.parts, *self._lags.parts], self._groups))
+        parts = [*self._scores.parts, *self._lags.parts, *self._pairs.parts]
+        return stored(self._groups, _all(parts, self._groups))
 
 
 class _Lags:

@@ -47,17 +47,18 @@ class BinaryScores:
         masks = [positive, labelled & ~positive, ~labelled]
         for part, mask in zip(self._by_label, masks, strict=True):
             part.add(rows, np.where(mask, codes, -1))
-        predicted = score >= _thresholds(scored.column("model_version"), self._thresholds)
+        predicted = score >= thresholds_of(scored.column("model_version"), self._thresholds)
         self._confusion.add(rows, np.where(labelled, _confusion(predicted, positive), -1))
         target = np.where(labelled, label, 0.0)
-        for part, value in zip(self._exact, (_log_loss(score, target), (score - target) ** 2), strict=True):
+        for part, value in zip(self._exact, (log_loss_of(score, target), (score - target) ** 2), strict=True):
             part.add(rows, np.where(labelled, 0, -1), value)
         bins = np.minimum((score * RELIABILITY_BINS).astype(np.int64), RELIABILITY_BINS - 1)
         for part, mask in zip(self._reliability, masks[:2], strict=True):
             part.add(rows, np.where(mask, bins, -1), score)
 
 
-def _thresholds(versions: pa.Array, thresholds: Mapping[str, float]) -> Floats:
+def thresholds_of(versions: pa.Array, thresholds: Mapping[str, float]) -> Floats:
+    """The decision threshold of each row's model version."""
     encoded = dictionary(versions)
     known = np.array([thresholds[name] for name in encoded.dictionary.to_pylist()], dtype=np.float64)
     found: Floats = known.take(encoded.indices.to_numpy(zero_copy_only=False))
@@ -70,7 +71,8 @@ def _confusion(predicted: Flags, positive: Flags) -> np.ndarray:
     return np.where(positive, hit, np.where(predicted, code["fp"], code["tn"]))
 
 
-def _log_loss(score: Floats, target: Floats) -> Floats:
+def log_loss_of(score: Floats, target: Floats) -> Floats:
+    """-ln(score given to the label), of each row."""
     clipped = np.clip(score, LOG_FLOOR, 1 - LOG_FLOOR)
     loss: Floats = -np.where(target == 1.0, np.log(clipped), np.log1p(-clipped))
     return loss

@@ -19,6 +19,7 @@ from mlobs_pipelines.core.summaries import (
     FeatureSummary,
     GroupSummary,
     LabelSummary,
+    PairSummary,
     ScoreSummary,
     Summary,
     weighted,
@@ -33,6 +34,7 @@ from mlobs_pipelines.steps.against import (
     shift_summary,
 )
 from mlobs_pipelines.steps.bins import SCORE, Baseline
+from mlobs_pipelines.steps.pairing import has_pairs, pair_summaries, stacked
 from mlobs_pipelines.steps.windows import (
     Counts,
     Group,
@@ -90,6 +92,7 @@ def measured(
     for summary in _summaries(case, panel):
         found = _run(spec, "", summary)
         yield from _of_all_rows(found, len(counts.groups)) if isinstance(summary, GroupSummary) else found
+    yield from _pairs(case)
 
 
 def _summaries(case: _Case, panel: Mapping[str, FeatureSummary]) -> Iterator[Summary]:
@@ -107,6 +110,17 @@ def _summaries(case: _Case, panel: Mapping[str, FeatureSummary]) -> Iterator[Sum
         yield shift_summary(scores, counts, base)
     if any(segment for segment, _ in counts.groups):
         yield layered(counts, partial(group_summary, threshold=case.threshold))
+
+
+def _pairs(case: _Case) -> Iterator[Measured]:
+    """The version against the champion, if it was ever beside it or an objective is about that."""
+    metrics = _metrics_of(case.spec, PairSummary)
+    if not (has_pairs(case.counts) or any(named(case.spec, metric) for metric in metrics)):
+        return
+    # One group at a time: its summary is large, and what metrics share of it is kept for the latest alone.
+    found = [[metric.function(summary) for metric in metrics] for summary in pair_summaries(case.counts)]
+    for metric, *estimates in zip(metrics, *found, strict=True):
+        yield metric, "", stacked(estimates)
 
 
 def _feature(case: _Case, feature: Feature, summary: FeatureSummary) -> Iterator[Measured]:

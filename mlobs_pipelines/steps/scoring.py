@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from mlobs_pipelines.contracts.objectives import Objective
 from mlobs_pipelines.core.metrics import METRICS, Metric
-from mlobs_pipelines.core.summaries import FeatureSummary
+from mlobs_pipelines.core.summaries import FeatureSummary, PairSummary
 from mlobs_pipelines.core.vocabulary import Estimate, Flags, Ints, Maturity, Verdict, Window
 from mlobs_pipelines.steps.bins import SCORE
 from mlobs_pipelines.steps.judging import judged, taken
@@ -41,8 +41,9 @@ class _Frame:
         The pairs: wanted windows in which the version got requests.
     columns
         Columns that are the same for every metric, one entry per pair.
-    long, whole : (N,) bool
-        Whether the pair is of a window that curves are kept for, and whether it is about all rows.
+    long, whole, beside : (N,) bool
+        Whether the pair is of a window that curves are kept for, whether it is about all rows, and whether
+        another version is the champion.
     inputs : (N,) of dict
         Which statistics a pair was computed from.
     """
@@ -52,6 +53,7 @@ class _Frame:
     columns: Mapping[str, pa.Array]
     long: Flags
     whole: Flags
+    beside: Flags
     inputs: np.ndarray
 
 
@@ -122,7 +124,9 @@ def _frame(scope: Scope, version: Version) -> _Frame:
         "label_coverage": _number(coverage),
     }
     long = np.isin(np.array(each["window"])[span], CURVE_WINDOWS)
-    return _Frame(group, span, columns, long, segments == "", np.array(scope.inputs, dtype=object)[span])
+    beside = version.stage.roles[span] != "champion"
+    inputs = np.array(scope.inputs, dtype=object)[span]
+    return _Frame(group, span, columns, long, segments == "", beside, inputs)
 
 
 _text = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
@@ -151,6 +155,9 @@ def _kept(scope: Scope, frame: _Frame, metric: Metric, found: Estimate) -> Ints:
         keep &= frame.long & frame.whole
     if metric.labels:
         keep &= frame.long & np.isfinite(found.value[frame.group, frame.span])
+    if PairSummary in metric.functions:
+        # Most windows have no pairs: that is worth a row only where an objective waits for them.
+        keep &= (found.n[frame.group, frame.span] > 0) | (frame.beside & named(scope.spec, metric))
     return np.flatnonzero(keep)
 
 

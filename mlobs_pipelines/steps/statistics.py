@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mlobs_pipelines.engine.champions import beside_champion
 from mlobs_pipelines.engine.groups import WEIGHT
 from mlobs_pipelines.engine.reading import beside, partition_batches
 from mlobs_pipelines.engine.requests import QUEUE_COLUMN
@@ -79,7 +80,8 @@ def _count_day(walk: Walk, plan: ScanPlan, day: str) -> _Counted:
         log.add(batch)
         rows += batch.num_rows
     found = []
-    for batch in _rows(walk, labelled_layout(walk.spec), day, (*LABEL_COLUMNS, *_cut_by(plan))):
+    labelled = _rows(walk, labelled_layout(walk.spec), day, (*LABEL_COLUMNS, *_cut_by(plan)))
+    for batch in beside_champion(labelled, KEY):
         labels.add(batch)
         found.append(pc.max(batch.column("as_of")).as_py())
     # Knowledge time of the labels is that of the join, which may be older than this run's.

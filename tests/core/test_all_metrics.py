@@ -24,6 +24,8 @@ LIMITS = {
     "calibration_slope": ANY, "calibration_intercept": ANY, "selection_rate": SHARE,
     "prediction_psi": POSITIVE, "label_psi": POSITIVE, "base_rate_change": SIGNED, "ece_change": SIGNED,
     "demographic_parity_difference": SHARE, "equalised_odds_difference": SHARE,
+    "paired_count": POSITIVE, "auc_difference": SIGNED, "delong_p": SHARE, "accuracy_difference": SIGNED,
+    "mcnemar_p": SHARE, "brier_difference": SIGNED, "log_loss_difference": ANY,
     "drift_q": SHARE, "drifted_share": SHARE, "drifted_importance": SHARE,
     "js_distance": SHARE, "hellinger": SHARE, "linf": SHARE, "wasserstein": POSITIVE,
     "chi_square_p": SHARE, "cramers_v": SHARE, "unseen_share": SHARE, "out_of_range_share": SHARE,
@@ -41,7 +43,7 @@ LIMITS = {
 }  # fmt: skip
 LIMITS_OF = {("brier_score", MulticlassSummary): (0.0, 2.0)}  # where another summary has other limits
 FIELDS = ("value", "n", "lower", "upper", "bound", "noise", "sufficient")
-COUNTS = ("row_count", "request_count", "label_backlog")
+COUNTS = ("row_count", "request_count", "label_backlog", "paired_count")
 
 FORMS = sorted(
     ((name, kind) for name, metric in METRICS.items() for kind in metric.functions),

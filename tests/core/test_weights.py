@@ -14,10 +14,18 @@ from mlobs_pipelines.core.verdicts import Rule, judge
 from tests.core.cases import CASES, stack, summarise_weighted
 from tests.core.test_all_metrics import FIELDS, FORMS, every_form, every_metric, limits_of, over_rows, take
 
-COUNTED = ("row_count", "request_count", "label_backlog")
+COUNTED = ("row_count", "request_count", "label_backlog", "paired_count")
 POINT = ("value", "bound")
 # Their value says how sure one may be, so weights take something off: it is not that of the rows repeated.
-SURENESS = ("chi_square_p", "cramers_v", "drift_q", "drifted_share", "drifted_importance")
+SURENESS = (
+    "chi_square_p",
+    "cramers_v",
+    "drift_q",
+    "drifted_share",
+    "drifted_importance",
+    "delong_p",
+    "mcnemar_p",
+)
 GAPS = ("demographic_parity_difference", "equalised_odds_difference")  # over groups with enough rows
 
 

@@ -96,11 +96,11 @@ def delong(
         The area is NaN without both labels, the variance with fewer than two rows of either.
     """
     n_pos, n_neg = positives.sum(axis=-1), negatives.sum(axis=-1)
-    below = _placement(negatives, n_neg)
+    below = placement(negatives, n_neg)
     area = ratio(dot(positives, below), np.where(n_neg > 0, n_pos, 0))
-    above = 1 - _placement(positives, n_pos)
+    above = 1 - placement(positives, n_pos)
     twice_pos, twice_neg = _else(positives_squared, positives), _else(negatives_squared, negatives)
-    variance = _spread(twice_pos, below, area, n_pos) + _spread(twice_neg, above, area, n_neg)
+    variance = spread(twice_pos, below, area, n_pos) + spread(twice_neg, above, area, n_neg)
     return area, variance, ratio(dot(positives, negatives) / 2, n_pos * n_neg)
 
 
@@ -108,16 +108,16 @@ def _else(given: Amounts | None, plain: Amounts) -> Amounts:
     return plain if given is None else given
 
 
-def _placement(counts: Amounts, n: Amounts) -> Floats:
+def placement(counts: Amounts, n: Amounts) -> Floats:
     """Share of `counts` below each cell, its own cell counted half; 0 where there are none."""
     middle = np.cumsum(counts, axis=-1) - counts / 2
     middle /= np.maximum(n, 1)[..., np.newaxis]
     return np.asarray(middle)
 
 
-def _spread(squared: Amounts, placement: Floats, area: Floats, n: Amounts) -> Floats:
+def spread(squared: Amounts, placed: Floats, area: Floats, n: Amounts) -> Floats:
     """Variance of the mean placement of one label's rows: without weights, their sample variance ÷ n."""
-    away = placement - area[..., np.newaxis]
+    away = placed - area[..., np.newaxis]
     return ratio(ratio(dot(squared, away * away), n - ratio(squared.sum(axis=-1), n)), n)
 
 

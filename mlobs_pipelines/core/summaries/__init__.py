@@ -10,6 +10,7 @@ from mlobs_pipelines.core.summaries.features import FeatureSummary, PanelSummary
 from mlobs_pipelines.core.summaries.labels import LabelSummary
 from mlobs_pipelines.core.summaries.multiclass import MulticlassSummary
 from mlobs_pipelines.core.summaries.operations import OperationSummary, QueueSummary, SkewSummary
+from mlobs_pipelines.core.summaries.paired import PairSummary
 from mlobs_pipelines.core.summaries.regression import RegressionSummary
 from mlobs_pipelines.core.summaries.scores import DecisionSummary, GroupSummary, ScoreSummary, ShiftSummary
 
@@ -21,6 +22,7 @@ __all__ = [
     "LabelSummary",
     "MulticlassSummary",
     "OperationSummary",
+    "PairSummary",
     "PanelSummary",
     "QueueSummary",
     "RegressionSummary",
@@ -37,6 +39,7 @@ Summary = (
     | ScoreSummary
     | MulticlassSummary
     | RegressionSummary
+    | PairSummary
     | ShiftSummary
     | DecisionSummary
     | GroupSummary
