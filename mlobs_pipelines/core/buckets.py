@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from mlobs_pipelines.core.selection import frequent, quantiles
 from mlobs_pipelines.core.vocabulary import Flags, Floats
 
 Codes = NDArray[np.int32]
@@ -19,7 +20,6 @@ SCORE_CELLS = 4096
 LOGIT_LIMIT = 16.0
 MAX_ATOMS = 64
 ATOM_SHARE = 0.01
-_MIX, _HASH_BITS = np.uint64(0x9E3779B97F4A7C15), 14  # Fibonacci hashing (Knuth, TAOCP 3, 6.4)
 _TOP_BIT = np.uint32(0x80000000)
 _INFINITE_BITS = 0x7F800000
 
@@ -56,19 +56,11 @@ def fit_grid(values: Floats) -> Grid:
     """
     if values.size == 0:
         return Grid()
-    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
-    distinct, counts = np.unique(_candidates(values + 0.0), return_counts=True)
-    order = np.argsort(-counts, kind="stable")[:MAX_ATOMS]
-    frequent = distinct[order][counts[order] >= ATOM_SHARE * values.size]
+    low, middle, high = quantiles(values, np.array([0.25, 0.5, 0.75])).tolist()
+    distinct, counts = frequent(values + 0.0, ATOM_SHARE * values.size)
+    most = distinct[np.argsort(-counts, kind="stable")[:MAX_ATOMS]]
     zero = np.zeros(int((values == 0.0).any()))
-    return Grid(float(middle), _scale(values, low, high), np.unique(np.concatenate([frequent, zero])))
-
-
-def _candidates(values: Floats) -> Floats:
-    """The values that may be frequent: those whose hash is, so that the others need not be sorted."""
-    hashed = ((values.view(np.uint64) * _MIX) >> np.uint64(64 - _HASH_BITS)).astype(np.intp)
-    often = np.bincount(hashed, minlength=1 << _HASH_BITS) >= ATOM_SHARE * values.size
-    return values[often[hashed]]
+    return Grid(middle, _scale(values, low, high), np.unique(np.concatenate([most, zero])))
 
 
 def _scale(values: Floats, low: float, high: float) -> float:

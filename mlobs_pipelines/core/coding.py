@@ -12,7 +12,6 @@ from mlobs_pipelines.core.buckets import (
     SHIFT,
     Codes,
     Grid,
-    bucket_codes,
 )
 from mlobs_pipelines.core.vocabulary import Floats, Ints
 
@@ -47,7 +46,7 @@ class NumberSlots:
     Slot 0 is of nulls, slot 1 of NaN and infinities; from 2 on each is a cell of the grid.
     """
 
-    __slots__ = ("_atoms", "_grid", "_of_code", "_of_pattern", "codes")
+    __slots__ = ("_alone", "_atoms", "_grid", "_of_code", "_of_pattern", "codes")
 
     def __init__(self, grid: Grid) -> None:
         self._grid = grid
@@ -57,8 +56,10 @@ class NumberSlots:
         self.codes = np.concatenate([[-1, -1], ATOM_BASE + np.arange(grid.atoms.size)]).astype(np.int32)
         self._of_pattern = np.full(_PATTERNS, _UNSEEN, dtype=np.uint16)
         self._of_pattern[_NOT_FINITE_PATTERNS] = _EXACT
-        held = bucket_codes(grid.atoms, grid.location, grid.scale)
-        self._of_pattern[np.isin(_CODES, held)] = _EXACT
+        held, which, times = np.unique(self._patterns(grid.atoms), return_index=True, return_counts=True)
+        self._of_pattern[held[times > 1]] = _EXACT
+        alone = (times == 1) & (self._of_pattern[held] != _EXACT)
+        self._alone = _LoneAtoms(held[alone], grid.atoms[which[alone]], which[alone]) if alone.any() else None
 
     def slots(self, values: Floats) -> Slots:
         """Slot of each value: 1 if it is not finite, else that of its atom or bucket."""
@@ -76,6 +77,8 @@ class NumberSlots:
         if found.max() >= _EXACT:
             rows = np.flatnonzero(found >= _EXACT)
             found[rows] = self._exact(values[rows], _CODES[pattern[rows]])
+        if self._alone is not None:
+            self._alone.put(found, pattern, values)
         return found
 
     def _patterns(self, values: Floats) -> Ints:
@@ -108,6 +111,24 @@ class NumberSlots:
         if self._atoms is not None:
             found[is_atom] = self._atoms.index(values[is_atom]) + FIRST
         return found.astype(np.uint16)
+
+
+class _LoneAtoms:
+    """Atoms that have a pattern to themselves: a value of the pattern is the atom, or is none."""
+
+    __slots__ = ("_slot", "_value")
+
+    def __init__(self, patterns: Ints, values: Floats, index: Ints) -> None:
+        self._value = np.full(_PATTERNS, np.nan)
+        self._value[patterns] = values
+        self._slot = np.zeros(_PATTERNS, dtype=np.uint16)
+        self._slot[patterns] = index + FIRST
+
+    def put(self, found: Slots, pattern: Ints, values: Floats) -> None:
+        """Put the atoms' slots in the place of those of their buckets."""
+        equal = self._value.take(pattern) == values
+        if equal.any():
+            np.copyto(found, self._slot.take(pattern), where=equal)
 
 
 class _AtomTable:

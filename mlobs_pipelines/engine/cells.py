@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlobs_pipelines.core.vocabulary import Floats, Ints
+from mlobs_pipelines.engine.arrow import of_numbers, of_texts
 from mlobs_pipelines.engine.features import MAX_CATEGORIES, OTHER
 from mlobs_pipelines.engine.groups import GROUP_COLUMNS, UNKNOWN, WEIGHT, Groups
 from mlobs_pipelines.engine.parts import EXCESS, EXCESS_ONCE, EXCESS_TWICE, Counted
@@ -65,18 +66,18 @@ def stored(groups: Groups, parts: Iterable[Counted]) -> pa.Table:
     if not pieces:
         return CELLS_SCHEMA.empty_table()
     columns = _key_columns(groups, pieces)
+    times = np.repeat(np.arange(len(pieces)), [piece.groups.size for piece in pieces])
     for name in ("subject", "part"):
-        words = pa.array([getattr(piece.counted, name) for piece in pieces])
-        columns[name] = words.take(
-            pa.array(np.repeat(np.arange(len(pieces)), [p.groups.size for p in pieces]))
-        )
-    columns["codes"] = _lists(
+        words = of_texts([getattr(piece.counted, name) for piece in pieces])
+        columns[name] = words.take(of_numbers(times))
+    columns["codes"] = _number_lists(
         pieces, "codes", [None if p.counted.names is not None else p.counted.cells.codes for p in pieces]
     )
-    columns["names"] = _lists(pieces, "names", [_named(p.counted) for p in pieces])
+    names = [_named(piece.counted) for piece in pieces]
+    columns["names"] = _lists(pieces, "names", names, pa.concat_arrays([of_texts([]), *filter(None, names)]))
     for name in ("counts", "sums", "squares"):
-        columns[name] = _lists(pieces, name, [getattr(p.counted.cells, name) for p in pieces])
-    return pa.table(columns, schema=CELLS_SCHEMA)
+        columns[name] = _number_lists(pieces, name, [getattr(p.counted.cells, name) for p in pieces])
+    return pa.Table.from_arrays([columns[name] for name in CELLS_SCHEMA.names], schema=CELLS_SCHEMA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,30 +98,34 @@ class _Piece:
 def _key_columns(groups: Groups, pieces: Sequence[_Piece]) -> dict[str, pa.Array]:
     keys = [groups.keys(cut) for cut in range(groups.cuts)]
     start = np.concatenate([[0], np.cumsum([len(some) for some in keys])])
-    at = pa.array(np.concatenate([piece.groups + start[piece.counted.cut] for piece in pieces]))
+    at = of_numbers(np.concatenate([piece.groups + start[piece.counted.cut] for piece in pieces]))
     words = zip(*(key for some in keys for key in some), strict=True)
-    return {name: pa.array(some).take(at) for name, some in zip(GROUP_COLUMNS, words, strict=True)}
+    return {name: of_texts(some).take(at) for name, some in zip(GROUP_COLUMNS, words, strict=True)}
 
 
 def _named(counted: Counted) -> pa.Array | None:
-    return None if counted.names is None else counted.names.take(pa.array(counted.cells.codes))
+    return None if counted.names is None else counted.names.take(of_numbers(counted.cells.codes))
+
+
+def _number_lists(pieces: Sequence[_Piece], name: str, values: Sequence[np.ndarray | None]) -> pa.ListArray:
+    kind = CELLS_SCHEMA.field(name).type.value_type.to_pandas_dtype()
+    flat = np.concatenate(
+        [np.empty(0, kind), *(some.astype(kind, copy=False) for some in values if some is not None)]
+    )
+    return _lists(pieces, name, values, of_numbers(flat))
 
 
 def _lists(
-    pieces: Sequence[_Piece], name: str, values: Sequence[np.ndarray | pa.Array | None]
+    pieces: Sequence[_Piece], name: str, values: Sequence[np.ndarray | pa.Array | None], flat: pa.Array
 ) -> pa.ListArray:
-    kind = CELLS_SCHEMA.field(name).type
-    lengths = [
-        p.lengths if some is not None else np.zeros_like(p.lengths)
-        for p, some in zip(pieces, values, strict=True)
-    ]
-    absent = [np.full(p.groups.size, some is None) for p, some in zip(pieces, values, strict=True)]
-    flat = [pa.array(some).cast(kind.value_type) for some in values if some is not None]
-    joined = pa.concat_arrays(flat) if flat else pa.array([], kind.value_type)
-    offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int32)
-    return pa.ListArray.from_arrays(
-        pa.array(offsets), joined, type=kind, mask=pa.array(np.concatenate(absent))
-    )
+    """Values of all pieces, end to end, as a list per stored row; null where a piece has none."""
+    there = np.array([some is not None for some in values])
+    sizes = [piece.groups.size for piece in pieces]
+    lengths = np.concatenate([piece.lengths * has for piece, has in zip(pieces, there, strict=True)])
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    bits = np.packbits(np.repeat(there, sizes), bitorder="little")
+    buffers = [pa.py_buffer(bits), pa.py_buffer(offsets)]
+    return pa.Array.from_buffers(CELLS_SCHEMA.field(name).type, lengths.size, buffers, children=[flat])
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from mlobs_pipelines.core.buckets import Grid
 from mlobs_pipelines.core.coding import FIRST, NOT_FINITE, NULL, NumberSlots
 from mlobs_pipelines.core.tally import Cells
 from mlobs_pipelines.core.vocabulary import Flags, Floats, Ints
+from mlobs_pipelines.engine.arrow import of_numbers, of_texts
 from mlobs_pipelines.engine.groups import Assigned, Groups, Rows, dictionary, positions
 from mlobs_pipelines.engine.moments import Moments
 from mlobs_pipelines.engine.parts import Counted, FlagPart, Tallies, cells_of, excess
@@ -102,7 +103,7 @@ class NamePart:
 
     def __init__(self, cuts: int, subject: str) -> None:
         self._cuts, self._subject = cuts, subject
-        self._names = pa.array([], pa.string())
+        self._names = of_texts([])
         self._tallies, self._state_tallies = Tallies(cuts), Tallies(cuts)
 
     def slots(self, column: pa.ChunkedArray | pa.Array) -> Ints:
@@ -127,7 +128,7 @@ class NamePart:
         """Categories by name, the states of rows, and what was folded."""
         by_name = pc.sort_indices(self._names).to_numpy().astype(np.int64)
         other, order = by_name.size, by_name + FIRST
-        names = pa.concat_arrays([self._names.take(pa.array(by_name)), pa.array([OTHER])])
+        names = pa.concat_arrays([self._names.take(of_numbers(by_name)), of_texts([OTHER])])
         for cut in range(self._cuts):
             found = self._tallies.counts(groups, cut, np.concatenate([order, [NULL, NOT_FINITE]]))
             named = found.codes < other

@@ -4,6 +4,7 @@ Every row belongs to one joint group, the finest cut of all columns; the groups 
 joint groups. What is counted in them is the business of `parts`.
 """
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -144,16 +145,20 @@ class Assigned:
         self.sizes = [int(union.max(initial=-1)) + 1 for union in unions]
         self._scaled: dict[tuple[int, int], Ints] = {}
         self._runs: dict[int, Runs] = {}
+        self._scratch: dict[int, Ints] = {}
 
     @property
     def joints(self) -> int:
         """How many joint groups are known."""
         return self.unions[0].size
 
-    @cached_property
+    @property
     def scratch(self) -> Ints:
-        """A number per row, to be written over."""
-        return np.empty(self.joint.size, dtype=np.int64)
+        """A number per row, to be written over; every thread has its own."""
+        own = threading.get_ident()
+        if own not in self._scratch:
+            self._scratch[own] = np.empty(self.joint.size, dtype=np.int64)
+        return self._scratch[own]
 
     @cached_property
     def heavy(self) -> Ints:

@@ -6,13 +6,16 @@ known here.
 
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyarrow import fs
+
+if TYPE_CHECKING:  # importing it takes longer than reading a file
+    import pyarrow.dataset as ds
 
 BATCH_ROWS = 131_072
 BUFFER_BYTES = 1 << 16  # larger buffers, or one for a whole row group, cost memory and save no time
@@ -55,7 +58,7 @@ def _ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 
 def partition_batches(
-    dataset: ds.Dataset, schema: pa.Schema, constants: Mapping[str, str], ordered_by: str
+    dataset: "ds.Dataset", schema: pa.Schema, constants: Mapping[str, str], ordered_by: str
 ) -> Iterator[pa.RecordBatch]:
     """Rows of one partition, ascending by a column of texts.
 
@@ -76,7 +79,7 @@ def partition_batches(
             yield _completed(batch, schema, constants)
 
 
-def _ascends(fragment: ds.Fragment, name: str) -> bool:
+def _ascends(fragment: "ds.Fragment", name: str) -> bool:
     before = None
     for batch in read_batches(fragment.path, [name], fragment.filesystem, [name]):
         keys = batch.column(0)

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from mlobs_pipelines.core.buckets import Grid
 from mlobs_pipelines.core.vocabulary import Flags, Ints
+from mlobs_pipelines.engine.arrow import of_texts
 from mlobs_pipelines.engine.features import NumberPart, numbers
 from mlobs_pipelines.engine.groups import Assigned, Groups, Rows
 from mlobs_pipelines.engine.parts import Counted, Part
@@ -29,7 +30,7 @@ class Requests:
     """
 
     def __init__(self, cuts: int, good: Sequence[str], timeouts: Sequence[str]) -> None:
-        self._good, self._timeouts = (pa.array(words, pa.string()) for words in (good, timeouts))
+        self._good, self._timeouts = (of_texts(words) for words in (good, timeouts))
         self._status = Part(cuts, REQUESTS, STATUS)
         self._latency = NumberPart(cuts, Grid(), REQUESTS, LATENCY, states=None)
         self._queue = NumberPart(cuts, Grid(), REQUESTS, QUEUE, states=None)

@@ -6,6 +6,7 @@ Counting features is `features`, the accumulators are `parts`, the stored form i
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +28,7 @@ from mlobs_pipelines.engine.parts import Counted, FlagPart, Part
 from mlobs_pipelines.engine.reading import BATCH_ROWS
 from mlobs_pipelines.engine.requests import Requests
 from mlobs_pipelines.engine.scores import CONFUSION_CODES, RELIABILITY_BINS, BinaryScores
+from mlobs_pipelines.engine.threads import all_done
 
 __all__ = [
     "CONFUSION_CODES",
@@ -130,9 +132,8 @@ class LogScan:
     def add(self, batch: Rows) -> None:
         """Count a batch."""
         rows = self._groups.assign(batch)
-        for feature in self._features:
-            feature.add(rows, batch)
-        self._requests.add(rows, batch)
+        parts = [self._requests, *self._features]
+        all_done([partial(part.add, rows, batch) for part in parts], batch.num_rows)
 
     def finish(self) -> pa.Table:
         """Rows of ``CELLS_SCHEMA``."""
@@ -163,9 +164,8 @@ class LabelScan:
         score = batch.column("score")
         scored = batch.filter(score.is_valid()) if score.null_count else batch
         rows = self._groups.assign(scored)
-        self._scores.add(rows, scored)
-        self._lags.add(rows, scored)
-        self._pairs.add(scored)
+        works = [partial(part.add, rows, scored) for part in (self._scores, self._lags)]
+        all_done([*works, partial(self._pairs.add, scored)], scored.num_rows)
 
     def finish(self) -> pa.Table:
         """Rows of ``CELLS_SCHEMA``."""
@@ -214,8 +214,7 @@ class TrainingScan:
     def add(self, batch: Rows) -> None:
         """Count a batch."""
         rows = self._groups.assign(batch)
-        for feature in self._features:
-            feature.add(rows, batch)
+        all_done([partial(feature.add, rows, batch) for feature in self._features], batch.num_rows)
         self._scores.add(rows, score_codes(floats(batch.column("score"))))
 
     def finish(self) -> pa.Table:
