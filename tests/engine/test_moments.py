@@ -16,7 +16,7 @@ from mlobs_pipelines.core.vocabulary import Window
 from mlobs_pipelines.core.windows import Span
 from mlobs_pipelines.engine import parts as counting
 from mlobs_pipelines.engine.scan import FeaturePlan, LogScan, ScanPlan
-from mlobs_pipelines.steps.against import feature_summaries
+from mlobs_pipelines.steps.against import feature_summary
 from mlobs_pipelines.steps.bins import FeatureBaseline
 from mlobs_pipelines.steps.merging import merged
 from mlobs_pipelines.steps.windows import Counts
@@ -59,10 +59,11 @@ def figures(stored, grid, days=1):
     counts = Counts(parts(stored), groups, calendar(days), spans)
     binned = FeatureBaseline(grid, np.empty(0, np.int32), (), np.nan)
     found = {}
-    for group, summary in zip(groups, feature_summaries(counts, counts, "x", binned), strict=True):
-        for name in NAMES:
-            estimate = METRICS[name].function(summary)
-            found[group[1], name] = float(estimate.value[0]), float(estimate.bound[0])
+    summary = feature_summary(counts, counts, "x", binned)
+    for name in NAMES:
+        estimate = METRICS[name].function(summary)
+        for at, (_, group) in enumerate(groups):
+            found[group, name] = float(estimate.value[at, 0]), float(estimate.bound[at, 0])
     return found
 
 
