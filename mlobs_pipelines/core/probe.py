@@ -140,6 +140,10 @@ def _regression() -> RegressionSummary:
         low=edges[:-1],
         high=edges[1:],
         centre=100.0,
+        cross_sq=2000.0 * n,
+        label_3=500.0 * n,
+        label_4=500_000.0 * n,
+        error_sq_label=10.0 * n,
     )
 
 

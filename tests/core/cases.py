@@ -226,6 +226,7 @@ def regression_summary(predicted, label, *, unlabelled=0, centre=12.0, edges=ERR
     return RegressionSummary(
         np.int64(label.size), np.int64(unlabelled), *(part.sum() for part in sums), np.int64((~some).sum()),
         count(code, edges.size - 1), centre, edges[:-1], edges[1:],
+        *(part.sum() for part in ((y * e) ** 2, y**3, y**4, e**2 * y)),
     )  # fmt: skip
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -122,6 +124,37 @@ def test_weighted_intervals_cover_the_truth(name):
         found = of(name, predicted[kept], label[kept], weights[kept])
         covered.append(found.lower <= truth <= found.upper)
     assert 0.92 <= np.mean(covered) <= 0.98
+
+
+def skewed(rng, n):
+    """Labels with a long tail, and errors that do not depend on them."""
+    label = rng.gamma(1, 10, n)
+    return label + rng.normal(0, 5, n), label
+
+
+def shrunk(rng, n):
+    """Labels without tails, and predictions that stay near their middle."""
+    label = rng.uniform(0, 10, n)
+    return 5 + 0.3 * (label - 5) + rng.normal(0, 1, n), label
+
+
+@pytest.mark.parametrize("draw", [skewed, shrunk])
+def test_the_interval_of_r2_knows_the_tails_of_the_labels(draw):
+    """It covers the truth for labels that are far from normal, whatever they are held against."""
+    rng = np.random.default_rng(23)
+    truth = of("r2", *draw(rng, 2_000_000)).value
+    found = [of("r2", *draw(rng, 800), centre=30.0) for _ in range(500)]
+    assert 0.92 <= np.mean([one.lower <= truth <= one.upper for one in found]) <= 0.98
+
+
+def test_without_fourth_moments_r2_has_no_interval():
+    """Where the labels' fourth moments were not counted the value stands alone."""
+    whole = regression_summary(*drawn(2)[:2])
+    some = replace(whole, label_3=None, label_4=None, cross_sq=None, error_sq_label=None)
+    found = METRICS["r2"].function(some)
+    assert found.value == METRICS["r2"].function(whole).value
+    assert np.isnan(found.lower)
+    assert np.isnan(found.upper)
 
 
 def test_minimum_samples():

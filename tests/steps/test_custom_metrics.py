@@ -78,6 +78,18 @@ def test_it_belongs_to_that_model_alone(tmp_path):
     assert load_model(folder, METRICS).hash != spec.hash
 
 
+def test_a_module_may_add_a_task_to_a_metric_of_the_product(tmp_path):
+    """The name then stands for both in that model; the product's own function is not tried again."""
+    module = MODULE.replace("ScoreSummary", "MulticlassSummary").replace('"promised_share"', '"mean_score"')
+    folder = _folder(tmp_path, module.replace(", direction=-1", ""))
+    monitor = folder / "monitor.yaml"
+    monitor.write_text(monitor.read_text("utf-8").replace("promised_share", "mean_score"), "utf-8")
+    assert check_folder(folder, METRICS) == []
+    mine = load_model(folder, METRICS).metrics["mean_score"]
+    assert {kind.__name__ for kind in mine.functions} == {"ScoreSummary", "MulticlassSummary"}
+    assert len(METRICS["mean_score"].functions) == 1
+
+
 SAYS = {
     "no metric": ("x = 1\n", "metrics.py:1: registers no metric; decorate a function with @metric"),
     "syntax": ("x = 1\ndef f(:\n", "metrics.py:2: Python syntax error: "),

@@ -23,6 +23,7 @@ from mlobs_pipelines.core.summaries import RegressionSummary
 from mlobs_pipelines.core.vocabulary import Amounts, Estimate, Floats
 
 UNIT = "label"  # that of the label
+_FLAT = 1e-12  # labels whose variance is so small beside their square differ by rounding
 
 
 @metric("mae", RegressionSummary, family="quality", unit=UNIT, direction=-1)
@@ -67,31 +68,30 @@ def mape_undefined_share(summary: RegressionSummary) -> Estimate:
 def r2(summary: RegressionSummary) -> Estimate:
     """1 - Σe² ÷ Σ(label - mean label)²; NaN where all labels are equal.
 
-    The 95 % interval is normal, by the delta method on mean squared error and label variance. The spread of
-    e² is that of the rows; that of (label - mean)², and how it goes along with e², are those of normal
-    labels and errors with the same covariance, because the summary holds no fourth moments of labels: labels
-    with longer tails make the interval too narrow.
+    The 95 % interval is normal, by the delta method on both means of squares, from fourth moments of errors
+    and labels; there is none where these were not counted.
     """
     n, squares, seen = layers(summary, lambda s: s.n)
     mean = ratio(summary.label, n)
     spread = ratio(summary.label_sq, n) - mean**2
-    spread = np.where(spread > 1e-12 * np.nan_to_num(ratio(summary.label_sq, n)), spread, np.nan)
-    error = ratio(summary.error_sq, n)
-    value = 1 - ratio(error, spread)
-    together = ratio(summary.cross, n) - mean * ratio(summary.error, n)
-    half = Z95 * np.sqrt(_r2_variance(summary, error, spread, together))
-    worth = effective(n, squares)
+    spread = np.where(spread > _FLAT * np.nan_to_num(ratio(summary.label_sq, n)), spread, np.nan)
+    share = ratio(ratio(summary.error_sq, n), spread)
+    value, worth = 1 - share, effective(n, squares)
+    variance = ratio(_r2_influence(summary.squared, mean, share), spread**2)
+    half = Z95 * np.sqrt(ratio(ratio(variance, n), n - ratio(squares, n)))
     upper = np.clip(value + half, value, 1)
     return Estimate(value, np.asarray(seen), value - half, upper, **enough(worth, MIN_PROPORTION))
 
 
-def _r2_variance(summary: RegressionSummary, error: Floats, spread: Floats, together: Floats) -> Floats:
-    """Variance of 1 - error ÷ spread, means over the rows of e² and (y - mean)²; NaN for fewer than two."""
-    twice = summary.squared
-    own = twice.error_4 - 2 * error * twice.error_sq + error**2 * twice.n
-    rest = twice.n * (2 * error**2 - 4 * error * ratio(together**2, spread))
-    found = ratio(np.maximum(own + rest, 0), summary.n**2) / spread**2
-    return np.where(effective(summary.n, twice.n) > 1, found, np.nan)
+def _r2_influence(summary: RegressionSummary, mean: Floats, share: Floats) -> Floats:
+    """Σ(share (y - mean)² - e²)²: what the rows do to R², each times the label variance; NaN if not known."""
+    z, zz, zzz, zzzz = summary.label, summary.label_sq, summary.label_3, summary.label_4
+    ez, zze = summary.error_sq_label, summary.cross_sq
+    if zzz is None or zzzz is None or ez is None or zze is None:
+        return np.full(share.shape, np.nan)
+    fourth = zzzz - 4 * mean * zzz + 6 * mean**2 * zz - 4 * mean**3 * z + mean**4 * summary.n
+    both = zze - 2 * mean * ez + mean**2 * summary.error_sq
+    return np.maximum(share**2 * fourth - 2 * share * both + summary.error_4, 0)
 
 
 def _percentile(name: str, level: float) -> Callable[[RegressionSummary], Estimate]:

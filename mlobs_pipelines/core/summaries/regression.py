@@ -35,6 +35,9 @@ class RegressionSummary(Additive):
         A constant near the labels of the baseline, in the label's unit.
     low, high : (C,)
         Edges of the cells, in the label's unit.
+    cross_sq, label_3, label_4, error_sq_label : (...,)
+        Σ((y - c)e)², Σ(y - c)³, Σ(y - c)⁴ and Σe²(y - c), which the interval of R² takes; all None where they
+        were not counted.
     """
 
     n: Amounts
@@ -53,4 +56,8 @@ class RegressionSummary(Additive):
     centre: float
     low: Floats
     high: Floats
+    cross_sq: Floats | None = None
+    label_3: Floats | None = None
+    label_4: Floats | None = None
+    error_sq_label: Floats | None = None
     FIXED: ClassVar[tuple[str, ...]] = ("centre", "low", "high")
