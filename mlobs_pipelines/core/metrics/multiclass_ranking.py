@@ -11,6 +11,7 @@ from mlobs_pipelines.core.metrics.estimates import Z95, dot, effective, layers, 
 from mlobs_pipelines.core.metrics.multiclass import class_names, labelled
 from mlobs_pipelines.core.metrics.quality import MIN_CLASS, delong
 from mlobs_pipelines.core.metrics.registry import metric
+from mlobs_pipelines.core.metrics.sharing import shared
 from mlobs_pipelines.core.summaries import MulticlassSummary
 from mlobs_pipelines.core.vocabulary import Amounts, Estimate, Flags, Floats
 
@@ -84,7 +85,9 @@ def _averaged(
     )
 
 
+@shared
 def _areas(summary: MulticlassSummary) -> tuple[Floats, Floats, Floats]:
+    """Area of each class, its variance, and its binning bound."""
     squared = summary.squared
     return delong(summary.positives, summary.negatives, squared.positives, squared.negatives)
 
