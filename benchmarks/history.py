@@ -1,117 +1,107 @@
 """A year of stored statistics asked one question: the drift of every feature in every group, by quarter.
 
-The year is one small day of `measuring`'s rows, counted anew for each date, and kept as the lake keeps it: a
-file per day. Timed is all from the files to PSI on ten bins (categories hashed to as many), on two threads.
+The year is one small day of `measuring`'s rows, counted anew for each date, and kept in a lake as the product
+keeps it. Timed is the product's own answer, from the table's log to PSI with its noise points.
 """
 
-from concurrent.futures import ThreadPoolExecutor
-from datetime import date, timedelta
+import sys
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mlobs_pipelines.core.buckets import ATOM_BASE, MAX_ATOMS, bucket_codes, bucket_of, quantile_edges
-from mlobs_pipelines.engine.cells import SORT_BY
-from mlobs_pipelines.engine.scan import ScanPlan, scan_log
-
-CELLS, MOST_BINS, MOST_GROUPS = ATOM_BASE + MAX_ATOMS + 1, 10, 64
-GROUP = ("model_version", "segment", "segment_value")
-TEXTS = [*GROUP, "subject", "part"]
-COLUMNS = [*TEXTS, "codes", "names", "counts"]
 FIRST, DAYS, QUARTER = date(2023, 1, 1), 365, 91
-ROWS_PER_DAY = 5_000
+ROWS_PER_DAY, MODEL, SEGMENT = 5_000, "year", "region"
+AS_OF = datetime(2024, 2, 1, tzinfo=UTC)
 
 
-def write(folder: Path, plan: ScanPlan, source: Path) -> None:
-    """Store the year's statistics."""
-    if folder.exists():
+def walk_of(home: Path, baseline: Path) -> object:
+    """A walk over the year's lake, for a monitor that has no folder of contracts."""
+    from mlobs_pipelines.contracts.monitor import Monitor
+    from mlobs_pipelines.engine.duck import Duck
+    from mlobs_pipelines.settings import HashKey, HashKeys
+    from mlobs_pipelines.steps.walk import Walk
+    from mlobs_pipelines.store.lake import Lake
+
+    names = [name for name in pq.read_schema(baseline).names if name[0] in "xc" and name[1:].isdigit()]
+    monitor = Monitor.model_validate(
+        {
+            "model": MODEL,
+            "description": "rows that were invented",
+            "task": "binary",
+            "owners": ["team:bench"],
+            "runbook": "https://example.org/runbook",
+            "start_date": FIRST,
+            "segments": [SEGMENT],
+            "features": [
+                {"name": name, "kind": "numeric" if name[0] == "x" else "categorical"} for name in names
+            ],
+            "labels": {"horizon": "7d", "unit": "1h", "horizons": ["7d"], "coverage_target": 0.95},
+            "versions": {
+                version: {"baseline": str(baseline), "facts": f"{home}/none.json"}
+                for version in ("v1", "v2", "v3")
+            },
+            "windows": ["1d"],
+            "schedule": {"cron": "0 6 * * *"},
+        }
+    )
+    keys, duck = HashKeys(HashKey(b"no secret of anybody", "bench")), Duck("1GB", 2, home / "spill")
+    spec = SimpleNamespace(monitor=monitor)
+    return Walk(spec, Lake(str(home / "lake")), duck, home, keys, {}, {"run_id": "bench"}, AS_OF)
+
+
+def write(walk: object, day: Path) -> None:
+    """Measure the baselines and store the year's statistics, where they are not there yet."""
+    from mlobs_pipelines.steps.baseline import measure_baselines
+    from mlobs_pipelines.steps.bins import load_baselines, scan_plan
+    from mlobs_pipelines.steps.layouts import STATISTICS_LAYOUT
+    from mlobs_pipelines.store.tables import as_of_key
+
+    if walk.lake.exists(MODEL, STATISTICS_LAYOUT.name):
         return
-    folder.mkdir(parents=True)
-    rows = pq.read_table(source)
-    for number in range(DAYS):
-        day = rows.slice(number * 331 % (rows.num_rows - ROWS_PER_DAY), ROWS_PER_DAY)
-        day = day.set_column(
-            day.column_names.index("day"),
-            "day",
-            pa.array([str(FIRST + timedelta(days=number))] * day.num_rows),
-        )
-        cells = scan_log(day, plan).sort_by([(name, "ascending") for name in SORT_BY])
-        pq.write_table(cells, folder / f"{number:03d}.parquet", compression="snappy")
+    measure_baselines(walk)
+    plan, rows = scan_plan(walk, load_baselines(walk)), pq.read_table(day)
+    for start in range(0, DAYS, 31):
+        days = range(start, min(start + 31, DAYS))
+        counted = pa.concat_tables([_counted(rows, number, plan) for number in days])
+        at = pa.array([AS_OF] * counted.num_rows, pa.timestamp("us", tz="UTC"))
+        counted = counted.append_column("as_of", at)
+        counted = counted.append_column("as_of_key", pa.array([as_of_key(AS_OF)] * counted.num_rows))
+        partitions = [(str(FIRST + timedelta(days=number)), as_of_key(AS_OF)) for number in days]
+        walk.lake.replace(MODEL, STATISTICS_LAYOUT, partitions, counted, commit=walk.commit)
 
 
-def bins_of(source: Path, plan: ScanPlan) -> tuple[np.ndarray, pa.Array]:
-    """Drift bin of every cell of every numeric feature, as a table; and all categories, a bin each."""
-    table = np.zeros((len(plan.features) + 1, CELLS), dtype=np.int64)
-    words = []
-    for position, feature in enumerate(plan.features):
-        column = pq.read_table(source, columns=[feature.name]).column(0).drop_null()
-        if feature.grid is None:
-            words.append(column.unique())
-            continue
-        grid = feature.grid
-        codes = bucket_codes(column.to_numpy() + 0.0, grid.location, grid.scale)
-        edges = quantile_edges(*np.unique(codes, return_counts=True))
-        cells = bucket_of(np.arange(ATOM_BASE + grid.atoms.size, dtype=np.int32), grid)
-        table[position, : cells.size] = np.searchsorted(edges, cells, side="right")
-    return table, pa.concat_arrays(words)
+def _counted(rows: pa.Table, number: int, plan: object) -> pa.Table:
+    from mlobs_pipelines.engine.scan import scan_labels, scan_log
+
+    part = rows.slice(number * 331 % (rows.num_rows - ROWS_PER_DAY), ROWS_PER_DAY)
+    named = pa.array([str(FIRST + timedelta(days=number))] * part.num_rows)
+    part = part.set_column(part.column_names.index("day"), "day", named)
+    return pa.concat_tables([scan_log(part, plan), scan_labels(part, plan)])
 
 
-def query(folder: Path, plan: ScanPlan, bins: tuple[np.ndarray, pa.Array]) -> np.ndarray:
+def query(walk: object) -> pa.Table:
     """PSI of each quarter against the first: per version and region, and per feature."""
-    files = sorted(folder.glob("*.parquet"))
-    with ThreadPoolExecutor(2) as pool:
-        days = pool.map(lambda file: _day(file, plan, *bins), files)
-        groups: dict[tuple[str, ...], int] = {}
-        added = np.zeros((4, MOST_GROUPS, len(plan.features), MOST_BINS))
-        for number, (keys, counted) in enumerate(days):
-            at = [groups.setdefault(key, len(groups)) for key in keys]
-            np.add.at(added[min(number // QUARTER, 3)], at, counted)
-    added = added[:, : len(groups)]
-    used = added.sum(axis=(0, 1)) > 0
-    smoothed = np.where(used, added + 0.5, 0)
-    shares = smoothed / smoothed.sum(axis=-1, keepdims=True)
-    ratio = np.divide(shares[1:], shares[:1], out=np.ones_like(shares[1:]), where=used)
-    return ((shares[1:] - shares[:1]) * np.log(ratio)).sum(axis=-1)
+    from mlobs_pipelines.core.vocabulary import Window
+    from mlobs_pipelines.core.windows import Span
+    from mlobs_pipelines.steps.between import drift_between
+
+    ends = [FIRST + timedelta(days=QUARTER * quarter) for quarter in range(4)]
+    ends.append(FIRST + timedelta(days=DAYS))
+    spans = [Span(Window.MONTH, start, end) for start, end in pairwise(ends)]
+    return drift_between(walk, spans[0], spans[1:])
 
 
-def _day(
-    file: Path, plan: ScanPlan, table: np.ndarray, words: pa.Array
-) -> tuple[list[tuple[str, ...]], np.ndarray]:
-    """One day's counts by group, feature and drift bin."""
-    rows = pq.read_table(file, columns=COLUMNS, use_threads=False, read_dictionary=TEXTS).combine_chunks()
-    text, group = _codes(rows, GROUP)
-    subjects, subject = _codes(rows, ("subject", "part"))
-    names = {
-        f"{f.name}|{'categories' if f.grid is None else 'cells'}": i for i, f in enumerate(plan.features)
-    }
-    # Other parts are counted as one feature more, and dropped.
-    feature = np.array([names.get(some, len(names)) for some in subjects])[subject]
-    lists = [rows.column(name).chunk(0) for name in ("codes", "names", "counts")]
-    row = pc.list_parent_indices(lists[2]).to_numpy()
-    bins = np.empty(row.size, dtype=np.int64)
-    coded = rows.column("codes").is_valid().to_numpy()[row]
-    bins[coded] = table[feature[row[coded]], lists[0].flatten().to_numpy()]
-    bins[~coded] = _word_bins(lists[1].flatten(), words)
-    keys = ((group * (len(names) + 1) + feature) * MOST_BINS)[row] + bins
-    shape = (len(text), len(names) + 1, MOST_BINS)
-    counted = np.bincount(keys, weights=lists[2].flatten().to_numpy(), minlength=int(np.prod(shape)))
-    return [tuple(key.split("|")) for key in text], counted.reshape(shape)[:, :-1]
+if __name__ == "__main__":
+    import time
 
-
-def _codes(rows: pa.Table, columns: tuple[str, ...]) -> tuple[list[str], np.ndarray]:
-    """Values of several columns together: what they are, and which of them each row has."""
-    combined, words = np.zeros(rows.num_rows, dtype=np.int64), [""]
-    for name in columns:
-        coded = rows.column(name).chunk(0)
-        own = coded.dictionary.to_pylist()
-        combined = combined * len(own) + coded.indices.to_numpy()
-        words = [f"{left}|{right}" for left in words for right in own]
-    return [word[1:] for word in words], combined
-
-
-def _word_bins(names: pa.Array, words: pa.Array) -> np.ndarray:
-    encoded = names.dictionary_encode()
-    return (pc.index_in(encoded.dictionary, words).to_numpy() % MOST_BINS).take(encoded.indices.to_numpy())
+    year = walk_of(Path(sys.argv[1]), Path(sys.argv[2]).absolute())
+    write(year, Path(sys.argv[3]))
+    for _ in range(3):
+        started, cpu = time.perf_counter(), time.process_time()
+        found = query(year)
+        seconds = time.perf_counter() - started
+        print(f"{found.num_rows:,} values: {seconds:.2f} s, {time.process_time() - cpu:.2f} s of CPU")

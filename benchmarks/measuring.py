@@ -223,11 +223,11 @@ def history(day: Path, baseline: Path) -> None:
     """Drift of a year by quarter, per feature and group, from statistics stored by day."""
     import history as year
 
-    plan = plan_of(baseline)
-    year.write(HOME / "year", plan, day)
-    bins = year.bins_of(day, plan)
+    walk = year.walk_of(HOME / "history", baseline.absolute())
+    year.write(walk, day)
+    year.query(walk)  # once before, so that nothing imported late is timed
     with _Timed():
-        year.query(HOME / "year", plan, bins)
+        year.query(walk)
 
 
 class _Timed:

@@ -19,10 +19,10 @@ from mlobs_pipelines.steps.bins import Baseline
 from mlobs_pipelines.steps.judging import reach
 from mlobs_pipelines.steps.layouts import BASELINE_LAYOUT
 from mlobs_pipelines.steps.lineup import Scope, Version, staged
+from mlobs_pipelines.steps.stored import Statistics
 from mlobs_pipelines.steps.walk import Walk
 from mlobs_pipelines.store.tables import METRICS
 
-Statistics = tuple[pa.Table, Mapping[date, str]]  # rows of days, and a hash of each day's
 _SEEN = ("model_version", "role", "baseline_id", "window", "day", "as_of_key")
 
 

@@ -16,7 +16,6 @@ from mlobs_pipelines.core.windows import Span, month_of, spans_ending, spans_tou
 from mlobs_pipelines.steps.bins import load_baselines
 from mlobs_pipelines.steps.compared import (
     Compared,
-    Statistics,
     concerned,
     days_before,
     fixed_days,
@@ -28,15 +27,12 @@ from mlobs_pipelines.steps.compared import (
 from mlobs_pipelines.steps.layouts import STATISTICS_LAYOUT
 from mlobs_pipelines.steps.lineup import Beside, Scope, of_baseline, of_champion
 from mlobs_pipelines.steps.scoring import score_version
+from mlobs_pipelines.steps.stored import Known, Statistics, known_days, statistics_between
 from mlobs_pipelines.steps.walk import Outcome, Outcomes, Walk, report
-from mlobs_pipelines.store.lake import Between
 from mlobs_pipelines.store.tables import METRICS, as_of_key
 
 ENDS_PER_BATCH = 62
 STEP = "metrics"
-
-
-_Known = Mapping[date, datetime]
 
 
 def score(walk: Walk, days: Sequence[date]) -> Outcomes:
@@ -58,7 +54,7 @@ def score(walk: Walk, days: Sequence[date]) -> Outcomes:
     """
     given = _given(walk)
     outcomes: Outcomes = {}
-    known = _known(walk)
+    known = known_days(walk)
     spans = _chosen(walk, given, days, known)
     ends = sorted({span.last for span in spans} | set(days) | {month_of(day).last for day in days})
     report(STEP, 0, len(ends))
@@ -73,11 +69,15 @@ def score(walk: Walk, days: Sequence[date]) -> Outcomes:
 def _given(walk: Walk) -> Compared:
     baselines = load_baselines(walk)
     fixed = [(c.start, c.end) for c in fixed_days(walk.spec.monitor).values() if c.start and c.end]
-    days = _between(walk, min(first for first, _ in fixed), max(last for _, last in fixed)) if fixed else None
+    days = (
+        statistics_between(walk, min(first for first, _ in fixed), max(last for _, last in fixed))
+        if fixed
+        else None
+    )
     return gathered(walk, baselines, days[0] if days else STATISTICS_LAYOUT.empty())
 
 
-def _chosen(walk: Walk, given: Compared, days: Sequence[date], known: _Known) -> list[Span]:
+def _chosen(walk: Walk, given: Compared, days: Sequence[date], known: Known) -> list[Span]:
     """Windows to score, by last day, shorter ones first."""
     monitor = walk.spec.monitor
     every = spans_touching(set(known), set(known), monitor.windows)
@@ -90,20 +90,9 @@ def _chosen(walk: Walk, given: Compared, days: Sequence[date], known: _Known) ->
     return sorted(spans, key=lambda span: (span.end, span.needed, span.window))
 
 
-def _known(walk: Walk) -> _Known:
-    """The latest statistics of each day that are not newer than the run's knowledge time."""
-    if not walk.lake.exists(walk.model, STATISTICS_LAYOUT.name):
-        return {}
-    latest: dict[str, str] = {}
-    for day, key in walk.lake.partitions(walk.model, STATISTICS_LAYOUT.name):
-        if key <= as_of_key(walk.as_of):
-            latest[day] = max(key, latest.get(day, ""))
-    return {date.fromisoformat(day): datetime.strptime(key, "%Y%m%dT%H%M%S%z") for day, key in latest.items()}
-
-
 def _score_batch(walk: Walk, given: Compared, spans: list[Span], ends: list[date]) -> Outcomes:
     """Score spans that end in one stretch of days, in one commit."""
-    known = _known(walk)
+    known = known_days(walk)
     moments = {span: _moment(walk, known, span) for span in spans}
     partitions = {(span.last.isoformat(), as_of_key(moments[span])) for span in spans}
     partitions |= {
@@ -122,7 +111,7 @@ def _score_batch(walk: Walk, given: Compared, spans: list[Span], ends: list[date
     return result
 
 
-def _moment(walk: Walk, known: _Known, span: Span) -> datetime:
+def _moment(walk: Walk, known: Known, span: Span) -> datetime:
     """When the newest of what a window's rows rest on was known."""
     rests = [span, *days_before(walk.spec.monitor, span)]
     found = [known[day] for one in rests for day in one.days if day in known]
@@ -133,7 +122,7 @@ def _key(span: Span, moment: datetime) -> str:
     return "|".join([span.last.isoformat(), as_of_key(moment), str(span.window)])
 
 
-def _lapsed(walk: Walk, known: _Known, ends: Sequence[date]) -> set[str]:
+def _lapsed(walk: Walk, known: Known, ends: Sequence[date]) -> set[str]:
     """What this moment may have said of windows that are not due any more: their days were withdrawn."""
     spans = [span for day in ends for span in spans_ending(day, walk.spec.monitor.windows)]
     return {_key(span, walk.as_of) for span in spans if not _due(span, known)}
@@ -157,11 +146,11 @@ def _others(walk: Walk, partitions: set[tuple[str, str]], replaced: set[str]) ->
 def _scored(walk: Walk, given: Compared, spans: list[Span]) -> pa.Table:
     if not spans:
         return METRICS.empty()
-    monitor, known = walk.spec.monitor, _known(walk)
+    monitor, known = walk.spec.monitor, known_days(walk)
     before = {earlier for span in spans for earlier in windows_judged(monitor, span)}
     every = tuple(sorted({*spans, *before}, key=lambda span: (span.end, span.needed, span.window)))
     rests = [one for span in every for one in (span, *days_before(monitor, span))]
-    statistics = _between(walk, min(one.start for one in rests), max(one.last for one in rests))
+    statistics = statistics_between(walk, min(one.start for one in rests), max(one.last for one in rests))
     wanted = set(spans)
     scope = Scope(
         walk.spec,
@@ -186,20 +175,6 @@ def _judged(scope: Scope, given: Compared, statistics: Statistics) -> pa.Table:
         baseline = of_baseline(scope.spec, version, named["baseline"])
         tables.append(score_version(scope, version, Beside(baseline, champions.get(version.name, {}))))
     return pa.concat_tables(tables)
-
-
-def _between(walk: Walk, first: date, last: date) -> Statistics:
-    """The latest known statistics of a stretch of days."""
-    known = _known(walk)
-    where = {"day": Between(first.isoformat(), last.isoformat())}
-    rows = walk.lake.read(walk.model, STATISTICS_LAYOUT, where=where)
-    if not walk.lake.exists(walk.model, STATISTICS_LAYOUT.name):
-        return rows, {}
-    versions = walk.lake.partition_versions(walk.model, STATISTICS_LAYOUT.name, where=where)
-    latest = {(day.isoformat(), as_of_key(moment)) for day, moment in known.items()}
-    keys = pc.binary_join_element_wise(rows.column("day"), rows.column("as_of_key"), "|")
-    rows = rows.filter(pc.is_in(keys, pa.array([f"{day}|{key}" for day, key in latest], pa.string())))
-    return rows, {date.fromisoformat(key[0]): v.content_hash for key, v in versions.items() if key in latest}
 
 
 def _fingerprint(span: Span, hashes: Mapping[date, str]) -> Mapping[str, object]:

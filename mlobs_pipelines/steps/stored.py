@@ -1,0 +1,59 @@
+"""Stored statistics as they were known at a moment: which days there are, and the rows of a stretch of them.
+
+Counting them is the statistics step's business, what is read off them that of `metrics` and `between`.
+"""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from mlobs_pipelines.steps.layouts import STATISTICS_LAYOUT
+from mlobs_pipelines.steps.walk import Walk
+from mlobs_pipelines.store.lake import Between
+from mlobs_pipelines.store.tables import as_of_key
+
+Known = Mapping[date, datetime]
+Statistics = tuple[pa.Table, Mapping[date, str]]  # rows of days, and a hash of each day's
+
+
+def known_days(walk: Walk) -> Known:
+    """When the latest statistics of each day were known that are not newer than the run's knowledge time."""
+    if not walk.lake.exists(walk.model, STATISTICS_LAYOUT.name):
+        return {}
+    latest: dict[str, str] = {}
+    for day, key in walk.lake.partitions(walk.model, STATISTICS_LAYOUT.name):
+        if key <= as_of_key(walk.as_of):
+            latest[day] = max(key, latest.get(day, ""))
+    return {date.fromisoformat(day): datetime.strptime(key, "%Y%m%dT%H%M%S%z") for day, key in latest.items()}
+
+
+def statistics_between(walk: Walk, first: date, last: date) -> Statistics:
+    """The latest known statistics of a stretch of days."""
+    known = known_days(walk)
+    where = {"day": Between(first.isoformat(), last.isoformat())}
+    rows = walk.lake.read(walk.model, STATISTICS_LAYOUT, where=where)
+    if not walk.lake.exists(walk.model, STATISTICS_LAYOUT.name):
+        return rows, {}
+    versions = walk.lake.partition_versions(walk.model, STATISTICS_LAYOUT.name, where=where)
+    latest = {(day.isoformat(), as_of_key(moment)) for day, moment in known.items()}
+    keys = pc.binary_join_element_wise(rows.column("day"), rows.column("as_of_key"), "|")
+    rows = rows.filter(pc.is_in(keys, pa.array([f"{day}|{key}" for day, key in latest], pa.string())))
+    return rows, {date.fromisoformat(key[0]): v.content_hash for key, v in versions.items() if key in latest}
+
+
+def statistics_files(walk: Walk, days: list[date]) -> list[tuple[date, ds.ParquetFileFragment]]:
+    """Files of the latest known statistics of some days, by day."""
+    known = known_days(walk)
+    wanted = {day.isoformat(): as_of_key(known[day]) for day in days if day in known}
+    if not wanted:
+        return []
+    dataset = walk.lake.dataset(walk.model, STATISTICS_LAYOUT, where={"day": sorted(wanted)})
+    found = []
+    for file in dataset.get_fragments():
+        key = ds.get_partition_keys(file.partition_expression)
+        if wanted[key["day"]] == key["as_of_key"]:
+            found.append((date.fromisoformat(key["day"]), file))
+    return sorted(found, key=lambda pair: (pair[0], pair[1].path))
