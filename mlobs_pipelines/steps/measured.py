@@ -26,6 +26,7 @@ from mlobs_pipelines.core.summaries import (
 )
 from mlobs_pipelines.core.vocabulary import Amounts, Estimate
 from mlobs_pipelines.engine.requests import QUEUE_COLUMN
+from mlobs_pipelines.steps.accounts import accounted
 from mlobs_pipelines.steps.against import (
     decision_summary,
     feature_summary,
@@ -90,7 +91,7 @@ def measured(
         yield from _feature(case, feature, panel[feature.name])
     yield from _score(case)
     for summary in _summaries(case, panel):
-        found = _run(spec, "", summary)
+        found = _run(case, "", summary)
         yield from _of_all_rows(found, len(counts.groups)) if isinstance(summary, GroupSummary) else found
     yield from _pairs(case)
 
@@ -118,7 +119,10 @@ def _pairs(case: _Case) -> Iterator[Measured]:
     if not (has_pairs(case.counts) or any(named(case.spec, metric) for metric in metrics)):
         return
     # One group at a time: its summary is large, and what metrics share of it is kept for the latest alone.
-    found = [[metric.function(summary) for metric in metrics] for summary in pair_summaries(case.counts)]
+    found = [
+        [accounted(metric.function(pairs), pairs, _told(case, metric)) for metric in metrics]
+        for pairs in pair_summaries(case.counts)
+    ]
     for metric, *estimates in zip(metrics, *found, strict=True):
         yield metric, "", stacked(estimates)
 
@@ -129,7 +133,7 @@ def _feature(case: _Case, feature: Feature, summary: FeatureSummary) -> Iterator
     found = list(_grouped(case, name, summary, numeric=numeric))
     if feature.view is not None:
         skew = partial(skew_summary, name=name, numeric=case.baseline.features[name].grid is not None)
-        found += _run(case.spec, name, layered(case.counts, skew))
+        found += _run(case, name, layered(case.counts, skew))
     yield from (item for item in found if item[0].name != ROW_COUNT and item[0].suits(numeric=numeric))
 
 
@@ -158,10 +162,10 @@ def _of_all_rows(found: Iterable[Measured], groups: int) -> Iterator[Measured]:
         yield metric, name, replace(estimate, value=np.where(whole, estimate.value, np.nan))
 
 
-def _run(spec: ModelSpec, feature: str, summary: Summary) -> Iterator[Measured]:
-    for metric, estimate in _estimates(spec, _metrics_of(spec, type(summary)), summary):
+def _run(case: _Case, feature: str, summary: Summary) -> Iterator[Measured]:
+    for metric, estimate in _estimates(case.spec, _metrics_of(case.spec, type(summary)), summary):
         if metric.labels is None:
-            yield metric, feature, estimate
+            yield metric, feature, accounted(estimate, summary, _told(case, metric))
             continue
         for index, name in enumerate(metric.labels(summary)):
             yield metric, name, _cut(estimate, (..., index))
@@ -204,15 +208,22 @@ def _grouped(case: _Case, feature: str, summary: FeatureSummary, *, numeric: boo
     """Every metric of a feature that has a meaning for it."""
     metrics = [metric for metric in _metrics_of(case.spec, FeatureSummary) if metric.suits(numeric=numeric)]
     for metric, found in _estimates(case.spec, metrics, summary):
-        judged = metric.name == PSI and named(case.spec, metric)
-        yield metric, feature, _carried(case, found, summary) if judged else found
+        told = _told(case, metric)
+        found = _carried(case, found, summary, told) if metric.name == PSI and told else found
+        yield metric, feature, accounted(found, summary, told)
 
 
-def _carried(case: _Case, found: Estimate, summary: FeatureSummary) -> Estimate:
+def _told(case: _Case, metric: Metric) -> list[int]:
+    """Windows in which an objective is about the metric."""
+    about = {
+        objective.window for objective in case.spec.monitor.objectives if objective.metric == metric.name
+    }
+    return [index for index, span in enumerate(case.counts.spans) if span.window in about]
+
+
+def _carried(case: _Case, found: Estimate, summary: FeatureSummary, windows: Sequence[int]) -> Estimate:
     """PSI with the bins that carry most of it and, for all rows, the values of each segment that do."""
     facts = np.full(found.value.shape, None, dtype=object)
-    told = {objective.window for objective in case.spec.monitor.objectives if objective.metric == PSI}
-    windows = [index for index, span in enumerate(case.counts.spans) if span.window in told]
     bins, before = summary.bins[:, windows], summary.baseline_bins
     before = before if before.shape[1] == 1 else before[:, windows]
     index, parts = psi_carriers(bins, before)

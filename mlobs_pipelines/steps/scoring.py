@@ -17,6 +17,7 @@ from mlobs_pipelines.contracts.objectives import Objective
 from mlobs_pipelines.core.metrics import METRICS, Metric
 from mlobs_pipelines.core.summaries import FeatureSummary, PairSummary
 from mlobs_pipelines.core.vocabulary import Estimate, Flags, Ints, Maturity, Verdict, Window
+from mlobs_pipelines.steps.accounts import binned_by
 from mlobs_pipelines.steps.bins import SCORE
 from mlobs_pipelines.steps.judging import judged, taken
 from mlobs_pipelines.steps.lineup import Beside, Scope, Version, estimates
@@ -143,7 +144,7 @@ def _item(
         return _Item(metric, feature, at, values, None, None)
     told = judged(objectives, metric, estimate, version.stage, beside.of(metric.name, feature))
     said = {name: getattr(told, kept)[place] for name, kept in TOLD.items()}
-    edges = {"edges": version.reference.baseline.baseline_id} if FeatureSummary in metric.functions else {}
+    edges = binned_by(version.reference.baseline, feature) if FeatureSummary in metric.functions else {}
     inputs = _evidence(frame.inputs[at], edges, told.evidence[place], values.facts)
     return _Item(metric, feature, at, values, said, inputs)
 
@@ -162,7 +163,7 @@ def _kept(scope: Scope, frame: _Frame, metric: Metric, found: Estimate) -> Ints:
 
 
 def _evidence(
-    inputs: np.ndarray, edges: Mapping[str, str], rules: np.ndarray, facts: np.ndarray
+    inputs: np.ndarray, edges: Mapping[str, object], rules: np.ndarray, facts: np.ndarray
 ) -> list[str]:
     """What a judged value was computed from says how it was judged too."""
     known: dict[tuple[int, int], str] = {}  # one rule of one window is written down once

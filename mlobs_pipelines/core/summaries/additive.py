@@ -17,6 +17,9 @@ class Additive:
 
     Fixed ones stay as they are; of the others the merged value is the least or the greatest.
 
+    Those named in ``SHOWN`` are few enough to stand beside a judged value, which can be computed again by
+    hand; how many numbers they are does not depend on the windows that are computed at once.
+
     Attributes
     ----------
     once, twice
@@ -28,6 +31,7 @@ class Additive:
     FIXED: ClassVar[tuple[str, ...]] = ()
     LEAST: ClassVar[tuple[str, ...]] = ()
     GREATEST: ClassVar[tuple[str, ...]] = ()
+    SHOWN: ClassVar[tuple[str, ...]] = ()
     once: Self | None = None
     twice: Self | None = None
 

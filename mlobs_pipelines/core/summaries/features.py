@@ -58,6 +58,15 @@ class FeatureSummary(Additive):
     location: float = 0.0
     LEAST: ClassVar[tuple[str, ...]] = ("least",)
     GREATEST: ClassVar[tuple[str, ...]] = ("greatest",)
+    SHOWN: ClassVar[tuple[str, ...]] = (
+        "n",
+        "nulls",
+        "nonfinite",
+        "bins",
+        "baseline_n",
+        "baseline_nulls",
+        "baseline_bins",
+    )
     FIXED: ClassVar[tuple[str, ...]] = (
         "atom",
         "ordered",

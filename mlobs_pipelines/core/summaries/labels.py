@@ -42,4 +42,5 @@ class LabelSummary(Additive):
     aged: Amounts
     unit_h: float
     horizons_h: Floats
+    SHOWN: ClassVar[tuple[str, ...]] = ("predictions", "void", "mature", "mature_labelled", "overdue", "aged")
     FIXED: ClassVar[tuple[str, ...]] = ("unit_h", "horizons_h")

@@ -52,6 +52,19 @@ class MulticlassSummary(Additive):
     classes: tuple[str, ...]
     low: Floats
     high: Floats
+    SHOWN: ClassVar[tuple[str, ...]] = (
+        "confusion",
+        "unlabelled",
+        "log_loss",
+        "log_loss_sq",
+        "squared_error",
+        "squared_error_sq",
+        "bin_n",
+        "bin_correct",
+        "bin_score",
+        "bin_score_sq",
+        "bin_score_correct",
+    )
     FIXED: ClassVar[tuple[str, ...]] = ("classes", "low", "high")
 
     @property

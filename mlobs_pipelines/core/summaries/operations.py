@@ -33,6 +33,7 @@ class OperationSummary(Additive):
     low_ms: Floats
     high_ms: Floats
     hours: Floats = field(default_factory=lambda: np.array(24.0))
+    SHOWN: ClassVar[tuple[str, ...]] = ("requests", "errors", "timeouts")
     FIXED: ClassVar[tuple[str, ...]] = ("low_ms", "high_ms", "hours")
 
 
@@ -77,4 +78,12 @@ class SkewSummary(Additive):
     absolute_delta: Floats
     absolute_sum: Floats
     numeric: bool = True
+    SHOWN: ClassVar[tuple[str, ...]] = (
+        "pairs",
+        "mismatched",
+        "missing",
+        "extra",
+        "absolute_delta",
+        "absolute_sum",
+    )
     FIXED: ClassVar[tuple[str, ...]] = ("numeric",)

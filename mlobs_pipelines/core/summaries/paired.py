@@ -50,6 +50,17 @@ class PairSummary(Additive):
     joint_negatives: Amounts
     own_range: Ints
     champion_range: Ints
+    SHOWN: ClassVar[tuple[str, ...]] = (
+        "unlabelled",
+        "both",
+        "own_only",
+        "champion_only",
+        "neither",
+        "log_loss",
+        "log_loss_sq",
+        "squared_error",
+        "squared_error_sq",
+    )
     FIXED: ClassVar[tuple[str, ...]] = ("own_range", "champion_range")
 
     @property

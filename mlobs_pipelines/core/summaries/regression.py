@@ -60,4 +60,22 @@ class RegressionSummary(Additive):
     label_3: Floats | None = None
     label_4: Floats | None = None
     error_sq_label: Floats | None = None
+    SHOWN: ClassVar[tuple[str, ...]] = (
+        "n",
+        "unlabelled",
+        "error",
+        "error_sq",
+        "error_4",
+        "absolute",
+        "label",
+        "label_sq",
+        "cross",
+        "cross_sq",
+        "label_3",
+        "label_4",
+        "error_sq_label",
+        "relative",
+        "relative_sq",
+        "zero",
+    )
     FIXED: ClassVar[tuple[str, ...]] = ("centre", "low", "high")

@@ -49,6 +49,22 @@ class ScoreSummary(Additive):
     bin_score_positives: Floats
     low: Floats
     high: Floats
+    SHOWN: ClassVar[tuple[str, ...]] = (
+        "tp",
+        "fp",
+        "tn",
+        "fn",
+        "unlabelled",
+        "log_loss",
+        "log_loss_sq",
+        "squared_error",
+        "squared_error_sq",
+        "bin_n",
+        "bin_positives",
+        "bin_score",
+        "bin_score_sq",
+        "bin_score_positives",
+    )
     FIXED: ClassVar[tuple[str, ...]] = ("low", "high")
 
 
@@ -91,6 +107,7 @@ class DecisionSummary(Additive):
     classes: Amounts
     unsure: Amounts
     baseline_classes: Amounts
+    SHOWN: ClassVar[tuple[str, ...]] = ("classes", "unsure", "baseline_classes")
     FIXED: ClassVar[tuple[str, ...]] = ("baseline_classes",)
 
 
