@@ -207,9 +207,9 @@ def _pieces(summary: FeatureSummary | ScoreSummary) -> list[FeatureSummary | Sco
 def _grouped(case: _Case, feature: str, summary: FeatureSummary, *, numeric: bool) -> Iterator[Measured]:
     """Every metric of a feature that has a meaning for it."""
     metrics = [metric for metric in _metrics_of(case.spec, FeatureSummary) if metric.suits(numeric=numeric)]
-    for metric, found in _estimates(case.spec, metrics, summary):
+    for metric, plain in _estimates(case.spec, metrics, summary):
         told = _told(case, metric)
-        found = _carried(case, found, summary, told) if metric.name == PSI and told else found
+        found = _carried(case, plain, summary, told) if metric.name == PSI and told else plain
         yield metric, feature, accounted(found, summary, told)
 
 

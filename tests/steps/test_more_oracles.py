@@ -131,3 +131,46 @@ def test_a_judged_psi_says_what_carries_it(stored):
         if "segments" in inputs:
             assert row["segment"] == ""
             assert {segment for segment, _, _ in inputs["segments"]} == {"region", "employed"}
+
+
+def test_a_judged_psi_can_be_computed_again_by_hand(stored, raw):
+    """Edges and counts in the inputs give the value, and the raw rows fall into the bins as counted."""
+    judged = [row for key, row in stored.items() if key[6] == "psi" and row["verdict"] != "none"]
+    assert judged
+    for row in judged:
+        inputs = json.loads(row["inputs"])
+        now, before = (np.array(inputs["counts"][name]) for name in ("bins", "baseline_bins"))
+        a, e = ((bins + 0.5) / (bins.sum() + 0.5 * bins.size) for bins in (now, before))
+        close(row, ((a - e) * np.log(a / e)).sum())
+        rows = part(raw, row["model_version"], ALL, (row["window"], row["window_start"], row["window_end"]))
+        column = rows[row["feature"]]
+        assert inputs["edges"]["baseline"] == row["baseline_id"]
+        if "at" in inputs["edges"]:
+            present = column.drop_nulls().to_numpy()
+            present = present[np.isfinite(present)]
+            place = np.searchsorted(inputs["edges"]["at"], present, side="right")
+            counted = np.bincount(place, minlength=now.size - 1)
+        else:
+            names = column.drop_nulls().cast(pl.String).to_list()
+            own = [names.count(name) for name in inputs["edges"]["categories"]]
+            counted = np.array([*own, len(names) - sum(own)])
+        assert now.tolist() == [*counted.tolist(), column.null_count()]
+
+
+def test_a_judged_auc_says_what_it_was_counted_on(stored, raw):
+    """Labelled rows by what was decided, and the reliability bins, stand beside a judged value."""
+    for key, row in stored.items():
+        if key[6] != "auc" or row["window"] != "7d":
+            continue
+        counts = json.loads(row["inputs"])["counts"]
+        group = (row["segment"], row["segment_value"])
+        rows = part(
+            raw,
+            row["model_version"],
+            group,
+            (row["window"], row["window_start"], row["window_end"]),
+        )
+        known = rows.drop_nulls(["label", "score"])
+        assert counts["tp"] + counts["fn"] == known.filter(pl.col("label") == 1).height
+        assert sum(counts["bin_n"]) == known.height
+        assert sum(counts["bin_positives"]) == counts["tp"] + counts["fn"]
