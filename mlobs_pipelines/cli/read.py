@@ -1,4 +1,4 @@
-"""Commands that read what runs left: `metrics`, `report` and `tables`."""
+"""Commands that read what runs left, and what it means: `metrics`, `define`, `report` and `tables`."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,6 +9,7 @@ import typer
 
 from mlobs_pipelines.cli.output import Format, Output, print_rows
 from mlobs_pipelines.cli.root import DAY, AsOf, Model, app, known, lake, moment_of, out, spec_of
+from mlobs_pipelines.core.metrics import METRICS, Metric
 from mlobs_pipelines.core.vocabulary import Verdict, Window
 from mlobs_pipelines.destinations import terminal
 from mlobs_pipelines.engine.groups import CROSS
@@ -59,6 +60,26 @@ def metrics(
 
 
 @app.command()
+def define(
+    metric: Annotated[list[str] | None, typer.Argument(help="Names of metrics; all by default.")] = None,
+    model: Annotated[str | None, typer.Option(help="A model whose own metrics count too.")] = None,
+    form: Output = Format.TABLE,
+) -> None:
+    """Say what metrics are: unit, better direction, definition and the source of the formula."""
+    known("metric", metric, registered := spec_of(model).metrics if model else METRICS)
+    chosen = [registered[name] for name in metric or sorted(registered)]
+    rows = [_defined(one) for one in chosen]
+    if form is Format.TABLE and metric:
+        heads = (
+            "{metric}: {family}, unit {unit}, better {better}\n\n{definition}".format(**row) for row in rows
+        )
+        typer.echo("\n\n\n".join(heads))
+        return
+    short = [{**row, "definition": row["definition"].partition("\n\n")[0].replace("\n", " ")} for row in rows]
+    print_rows(short if form is Format.TABLE else rows, form, list(rows[0]), terminal.records)
+
+
+@app.command()
 def report(
     model: Model,
     path: Annotated[Path | None, typer.Option("--out", help="File to write.")] = None,
@@ -87,3 +108,15 @@ def tables(model: Model, form: Output = Format.TABLE) -> None:
 
 def _print_metrics(rows: Sequence[dict[str, Any]], form: Format) -> None:
     print_rows(rows, form, METRIC_COLUMNS.names, terminal.metric_rows)
+
+
+def _defined(metric: Metric) -> dict[str, Any]:
+    """One metric as a row."""
+    better = {1: "higher", -1: "lower", 0: "neither"}[metric.direction]
+    return {
+        "metric": metric.name,
+        "family": metric.family,
+        "unit": metric.unit,
+        "better": better,
+        "definition": metric.definition,
+    }

@@ -98,3 +98,14 @@ def test_before_any_run_there_is_nothing(fresh):
     table = fresh.mlobs(*read, "table")
     assert table.stdout == ""
     assert "nothing found" in table.stderr
+
+
+def test_a_metric_is_defined_in_words(fresh):
+    """A named metric is told whole, with its source; all together take a line each; a typo is told."""
+    said = fresh.mlobs("define", "ece").stdout
+    assert "calibration, unit 1, better lower" in said
+    assert "Naeini et al. 2015" in said
+    lines = fresh.mlobs("define").stdout.splitlines()
+    assert sum(line.startswith("psi ") for line in lines) == 1
+    assert "did you mean ece?" in fresh.mlobs("define", "ecee", code=2).stderr
+    assert "expected_cost" in fresh.mlobs("define", "--model", "flight_delays").stdout

@@ -97,6 +97,11 @@ def test_the_table_lists_every_metric():
     assert set(LIMITS) == set(METRICS)
 
 
+def test_every_metric_says_what_it_is():
+    """Each function of a metric has a definition that a person can read."""
+    assert not [name for name, one in METRICS.items() if not all(f.__doc__ for f in one.functions.values())]
+
+
 @every_metric
 @over_rows
 def test_merging_parts_equals_the_whole(name, kind, seed, n):

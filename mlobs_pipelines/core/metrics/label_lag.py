@@ -109,6 +109,10 @@ def _quantile(name: str, level: float) -> Callable[[LabelSummary], Estimate]:
 
     @metric(name, LabelSummary, family="label_lag", unit="h", direction=-1)
     def label_lag(summary: LabelSummary) -> Estimate:
+        """Lag within which the share of labels in the name arrives, by Kaplan and Meier (1958).
+
+        The interval: where the curve's ends cross (Brookmeyer and Crowley 1982).
+        """
         share, below, above = _curve(summary)
         size = effective(summary.predictions, summary.squared.predictions)
         value, lower, upper = (crossing(curve, level) * summary.unit_h for curve in (share, above, below))

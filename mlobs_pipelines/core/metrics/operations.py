@@ -49,6 +49,7 @@ def _latency(name: str, level: float) -> Callable[[OperationSummary], Estimate]:
 
     @metric(name, OperationSummary, family="operations", unit="ms", direction=-1)
     def latency(summary: OperationSummary) -> Estimate:
+        """Latency that the share of requests in the name stays within; the interval is of binomial ranks."""
         return quantile(summary, lambda s: s.latency, (summary.low_ms, summary.high_ms), level)
 
     return latency
@@ -64,6 +65,7 @@ def _queue_time(name: str, level: float) -> Callable[[QueueSummary], Estimate]:
 
     @metric(name, QueueSummary, family="operations", unit="ms", direction=-1)
     def queue_time(summary: QueueSummary) -> Estimate:
+        """Time in the queue that the share of requests in the name stays within; ranks as of latencies."""
         return quantile(summary, lambda s: s.waits, (summary.low_ms, summary.high_ms), level)
 
     return queue_time

@@ -197,6 +197,7 @@ def _percentile(level: int) -> Callable[[FeatureSummary], Estimate]:
 
     @metric(f"value_p{level:02d}", FeatureSummary, family="drift", takes="numbers", detail=True)
     def value_percentile(summary: FeatureSummary) -> Estimate:
+        """Value that the percentage of present rows in the name lies at or under, within its bound."""
         low, high = summary.low, summary.high
         if low is None or high is None or low.size == 0:
             return _nothing(summary)

@@ -1,5 +1,6 @@
 """How a metric is registered and found. Holds no metric of its own."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -50,6 +51,12 @@ class Metric:
     def function(self, summary: Summary) -> Estimate:
         """Compute the metric, as is right for the summary's class."""
         return self.functions[type(summary)](summary)
+
+    @property
+    def definition(self) -> str:
+        """What it is and where its formula comes from, in the words of its functions."""
+        told = (inspect.getdoc(function) or "" for function in self.functions.values())
+        return "\n\n".join(dict.fromkeys(filter(None, told)))
 
     def suits(self, *, numeric: bool) -> bool:
         """Whether the metric has a meaning for a feature that is, or is not, a number."""

@@ -99,6 +99,7 @@ def _percentile(name: str, level: float) -> Callable[[RegressionSummary], Estima
 
     @metric(name, RegressionSummary, family="quality", unit=UNIT, direction=-1)
     def percentile(summary: RegressionSummary) -> Estimate:
+        """Absolute error that the share of rows in the name stays within; the bound is its cell's width."""
         return quantile(summary, _errors, (summary.low, summary.high), level)
 
     return percentile
