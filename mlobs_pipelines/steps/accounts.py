@@ -31,7 +31,8 @@ def accounted(found: Estimate, summary: Additive, windows: Sequence[int]) -> Est
     if not (windows and summary.SHOWN):
         return found
     shape = np.shape(found.value)
-    columns = {name: _spread(getattr(summary, name), shape) for name in summary.SHOWN}
+    shown = {name: getattr(summary, name) for name in summary.SHOWN}
+    columns = {name: _spread(counts, shape) for name, counts in shown.items() if counts is not None}
     facts = np.array(found.facts, dtype=object)
     for at in product(*(range(size) for size in shape[:-1]), windows):
         counts = {name: _plain(column[at]) for name, column in columns.items()}

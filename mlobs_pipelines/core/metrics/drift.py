@@ -174,8 +174,8 @@ def _range(cells: Amounts, atom: Flags) -> tuple[Floats, Floats]:
 def population_stability(summary: FeatureSummary) -> Estimate:
     """Population stability index Σ (a - e) ln(a / e) over the baseline-pinned drift bins, nulls included.
 
-    Shares a of the window and e of the baseline are those of counts + 0.5. Its noise point, which stable windows
-    of this size stay under, is χ²(B-1, 99 %) x (1/n + 1/m) (Yurdakul and Naranjo 2020).
+    Shares a of the window and e of the baseline are those of counts + 0.5. The noise point, which stable
+    windows of this size stay under, is χ²(B-1, 99 %) x (1/n + 1/m) (Yurdakul and Naranjo 2020).
     """
     return shift(summary, lambda s: s.bins, summary.baseline_bins)
 

@@ -159,7 +159,7 @@ def _averaged(name: str, averaging: Averaging) -> Metric:
 
     @metric(f"{name}_{averaging}", MulticlassSummary, family="quality", direction=1)
     def averaged(summary: MulticlassSummary) -> Estimate:
-        """Mean over classes of one class against the rest: plain (macro), or by the rows of each (weighted)."""
+        """Mean over classes of each against the rest: plain (macro), or by the rows of each (weighted)."""
         (table, squares, seen) = layers(summary, lambda s: s.confusion)
         n, rows = (np.asarray(array.sum(axis=(-2, -1))) for array in (table, squares))
         worth = effective(n, n if squares is table else rows)
