@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from mlobs_pipelines.contracts.crosscheck_log import optional_problems, status_problems
 from mlobs_pipelines.contracts.crosscheck_privacy import privacy_problems
+from mlobs_pipelines.contracts.crosscheck_task import task_columns, task_problems
 from mlobs_pipelines.contracts.documents import Document
 from mlobs_pipelines.contracts.monitor import Feature, FeatureView, Monitor
 from mlobs_pipelines.contracts.odcs import Column, Contract, Dataset, Kind, Privacy, Table
@@ -22,13 +23,11 @@ PREDICTIONS = {
     "role": Kind.STRING,
     "training_dataset_id": Kind.STRING,
     "feature_set_version": Kind.STRING,
-    "score": Kind.NUMBER,
     "status": Kind.STRING,
     "latency_ms": Kind.NUMBER,
 }
 LABELS = {
     "prediction_id": Kind.STRING,
-    "label": Kind.INTEGER,
     "outcome": Kind.STRING,
     "arrived_at": Kind.TIMESTAMP,
     "revision": Kind.INTEGER,
@@ -83,7 +82,7 @@ def cross_problems(read: Read) -> list[Problem]:
         problems += _reserved(read, dataset)
         problems += _canonical(read, dataset)
     if read.monitor is not None:
-        for check in (_features, _feature_views, _columns, _crosses, _objectives, _words):
+        for check in (task_problems, _features, _feature_views, _columns, _crosses, _objectives, _words):
             problems += check(read, read.monitor, read.documents["monitor"])
     problems += privacy_problems(read.contracts, read.documents, read.monitor)
     return problems
@@ -104,13 +103,13 @@ def _canonical(read: Read, dataset: Dataset) -> Iterator[Problem]:
     if table is None or dataset == "features":
         return
     document, here = read.documents[dataset], ("schema", 0, "properties")
-    for name, kind in (PREDICTIONS if dataset == "predictions" else LABELS).items():
-        column = _find(table, name)
+    for name, kinds in _needed(read, dataset).items():
+        column, valid = _find(table, name), " or ".join(kinds)
         if column is None:
-            yield document.problem(here, f"the column {name} is missing", f"{dataset} need it, as {kind}")
-        elif column.kind is not kind:
+            yield document.problem(here, f"the column {name} is missing", f"{dataset} need it, as {valid}")
+        elif column.kind not in kinds:
             place = (*here, table.names.index(name), "logicalType")
-            yield document.problem(place, f"{name} is declared as {column.kind}", f"valid: {kind}")
+            yield document.problem(place, f"{name} is declared as {column.kind}", f"valid: {valid}")
     if set(KEYS[dataset]) - set(table.primary_key):
         said = f"the primary key is {listed(table.primary_key) or 'not declared'}"
         yield document.problem(here, said, f"write primaryKey: true on {listed(KEYS[dataset])}")
@@ -121,6 +120,13 @@ def _canonical(read: Read, dataset: Dataset) -> Iterator[Problem]:
             yield document.problem(
                 (*here, table.names.index(name)), f"{name} may be null", "write required: true"
             )
+
+
+def _needed(read: Read, dataset: Dataset) -> dict[str, tuple[Kind, ...]]:
+    """Columns that a dataset needs, and the types that each may have."""
+    always = PREDICTIONS if dataset == "predictions" else LABELS
+    by_task = task_columns(read.monitor.task, dataset) if read.monitor else {}
+    return {**{name: (kind,) for name, kind in always.items()}, **by_task}
 
 
 def _features(read: Read, monitor: Monitor, document: Document) -> Iterator[Problem]:
@@ -262,7 +268,7 @@ def _segment(column: Column, document: Document, path: KeyPath) -> Iterator[Prob
 
 
 def _objectives(_: Read, monitor: Monitor, document: Document) -> Iterator[Problem]:
-    known = (*monitor.feature_names, "score")
+    known = (*monitor.feature_names, "score", *monitor.classes)
     for place, objective in enumerate(monitor.objectives):
         path = ("objectives", place)
         if objective.window not in monitor.windows:

@@ -64,7 +64,8 @@ def _monitored(dataset: Dataset, table: Table, monitor: Monitor | None) -> dict[
         return {}
     if dataset == "predictions":
         views = [view.entity for view in monitor.feature_views.values()]
-        return dict.fromkeys([*monitor.entities, *views], (_MATCHED, "an entity"))
+        scores: dict[str, Need] = dict.fromkeys(monitor.score_columns, (_PLAIN, "read on the way"))
+        return {**dict.fromkeys([*monitor.entities, *views], (_MATCHED, "an entity")), **scores}
     view = monitor.feature_views.get(table.name)
     if view is None:
         return {}

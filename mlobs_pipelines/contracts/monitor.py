@@ -156,7 +156,7 @@ class Version(Section):
     facts
         Path template of what its training knew: sizes, cut, feature importance.
     threshold
-        Score from which the version says yes.
+        Score from which a binary model's version says yes.
     compared_with
         What its windows are compared with, where that is not what the monitor says.
     """
@@ -240,8 +240,13 @@ class Monitor(Section):
     ----------
     model
         Its name, which is also the name of the folder.
-    description, task, owners, runbook
+    description, owners, runbook
         What it is, who answers for it, and what to do when it fails.
+    task
+        What it predicts: the probability of one of two outcomes, a class, or a number.
+    classes
+        Score column of each class of a multiclass model. The class of the largest score is the predicted
+        one; of equal scores the class declared first.
     start_date, end_date
         The first day, and the last day of a replayed history.
     replay_as_of
@@ -276,7 +281,8 @@ class Monitor(Section):
 
     model: Name
     description: Text
-    task: Literal["binary"]
+    task: Literal["binary", "multiclass", "regression"]
+    classes: dict[Text, ColumnName] = Field(default_factory=dict)
     owners: Annotated[tuple[Owner, ...], Field(min_length=1)]
     runbook: Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]
     start_date: Day
@@ -338,3 +344,8 @@ class Monitor(Section):
     def feature_names(self) -> tuple[str, ...]:
         """Names of the features, in the order of the document."""
         return tuple(feature.name for feature in self.features)
+
+    @property
+    def score_columns(self) -> tuple[str, ...]:
+        """Columns of the predictions that hold what the model said."""
+        return tuple(self.classes.values()) or ("score",)

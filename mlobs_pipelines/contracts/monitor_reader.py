@@ -19,9 +19,10 @@ from mlobs_pipelines.contracts.monitor import (
     Version,
 )
 from mlobs_pipelines.contracts.objectives import Failing, Objective, rule_problem
-from mlobs_pipelines.contracts.problems import KeyPath, Problem, suggestion
+from mlobs_pipelines.contracts.problems import KeyPath, Problem, listed, suggestion
 from mlobs_pipelines.contracts.sections import Section
 from mlobs_pipelines.core.metrics import Metric
+from mlobs_pipelines.core.tasks import has
 
 _SECTIONS: Mapping[str, type[Section]] = {
     "features": Feature,
@@ -80,9 +81,21 @@ def check_metrics(
             said = _unknown_metric(objective.metric, known)
             problems.append(place.problem((*here, "metric"), *said))
         elif isinstance(known, Mapping):
-            unfit = rule_problem(objective, known[objective.metric], training=_training(monitor))
+            unfit = _of_another_task(objective.metric, monitor.task, known) or rule_problem(
+                objective, known[objective.metric], training=_training(monitor)
+            )
             problems += [place.problem((*here, unfit[0]), *unfit[1:])] if unfit else []
     return problems
+
+
+def _of_another_task(name: str, task: str, known: Mapping[str, Metric]) -> tuple[str, str, str] | None:
+    """Return why models of a task have no such metric, and which of its family they have."""
+    if has(task, known[name]):
+        return None
+    family = known[name].family
+    others = [one.name for one in known.values() if one.family == family and has(task, one)]
+    none = f"models of this task have no metric of the family {family}"
+    return "metric", f"a {task} model has no {name}", f"valid: {listed(others, 30)}" if others else none
 
 
 def _training(monitor: Monitor) -> bool:

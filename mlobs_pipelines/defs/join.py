@@ -22,7 +22,8 @@ def join_parts(site: Site, spec: ModelSpec) -> Iterator[Part]:
     """Asset and check of the join step."""
     horizon = -(-spec.monitor.labels.horizon // timedelta(days=1))
     label = [("labels", name) for name in ("label", "arrived_at", "prediction_id")]
-    names = ("prediction_id", "predicted_at", "model_version", "role", "score", *spec.monitor.segments)
+    scores = spec.monitor.score_columns
+    names = ("prediction_id", "predicted_at", "model_version", "role", *scores, *spec.monitor.segments)
     yield table_asset(
         site,
         spec,

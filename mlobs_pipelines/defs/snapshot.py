@@ -17,6 +17,11 @@ from mlobs_pipelines.steps.walk import Walk, texts
 from mlobs_pipelines.store.tables import QUARANTINE
 
 COVERAGE = 0.5
+DECIDED = {
+    "binary": ", with the decision each led to at the version's threshold",
+    "multiclass": ", with the class that got the largest score",
+    "regression": "",
+}
 
 
 def snapshot_parts(site: Site, spec: ModelSpec) -> Iterator[Part]:
@@ -51,10 +56,9 @@ def log_parts(site: Site, spec: ModelSpec) -> Iterator[Part]:
         spec,
         log,
         log_layout(spec),
-        "Predictions of declared versions, with the decision each led to at the version's threshold.",
+        f"Predictions of declared versions{DECIDED[spec.monitor.task]}.",
         upstream=[Upstream("predictions")],
-        lineage={name: [("predictions", name)] for name in carried if name != "day"}
-        | {"decision": [("predictions", "score"), ("predictions", "model_version")]},
+        lineage={name: [("predictions", name)] for name in carried if name != "day"} | _decided(spec),
         kinds={"polars"},
     )
     yield partitioned_check(
@@ -65,6 +69,13 @@ def log_parts(site: Site, spec: ModelSpec) -> Iterator[Part]:
         "Every prediction comes from a version that monitor.yaml declares.",
         _versions,
     )
+
+
+def _decided(spec: ModelSpec) -> dict[str, list[tuple[str, str]]]:
+    """What the decision, if there is one, was made from."""
+    names = [*spec.monitor.score_columns, *(["model_version"] if spec.monitor.task == "binary" else [])]
+    made = {"decision": [("predictions", name) for name in names]}
+    return {} if spec.monitor.task == "regression" else made
 
 
 def _coverage(walk: Walk, days: Sequence[date]) -> Mapping[date, Finding]:

@@ -10,7 +10,7 @@ COLUMNS = {
     "delivery": "Name of that delivery: its table, and its file or window.",
     "delivery_row": "Number of the row in that delivery, from 0.",
     "sample_weight": "Rows that the row stands for, itself included, where predictions are sampled.",
-    "decision": "Whether the score reached the version's threshold.",
+    "decision": "Whether the score reached the version's threshold; for several classes, the likeliest.",
     "first_arrived_at": "When the first revision of the label arrived (UTC).",
     "revisions": "Revisions of the label known as of the run.",
     "conflict": "Whether two revisions name different outcomes.",

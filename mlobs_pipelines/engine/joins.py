@@ -141,7 +141,7 @@ def _latest_sql(source: str, by: tuple[str, ...], as_of: datetime) -> str:
     FROM (
       SELECT {", ".join(by)}, min(arrived_at) AS first_arrived_at, count(*) AS revisions,
         arg_max(struct_pack({kept}), nr) AS last,
-        count(DISTINCT outcome) > 1 AS conflict
+        count(DISTINCT struct_pack(outcome := outcome, label := label)) > 1 AS conflict
       FROM (SELECT *, row_number() OVER (ORDER BY arrived_at, revision, outcome, label) AS nr
             FROM {source} WHERE epoch_us(arrived_at) <= {microseconds(as_of)})
       GROUP BY {", ".join(by)}
@@ -158,7 +158,7 @@ def join_labels(
     ----------
     log
         Rows of the prediction log: ``day``, ``prediction_id``, ``predicted_at``, ``model_version``, ``role``,
-        ``status``, ``score`` and the `carried` columns.
+        ``status`` and the `carried` columns, such as the score.
     labels
         Label rows with their ``day`` of arrival, from ``EARLY_REACH_DAYS`` before the first prediction on;
         what arrived earlier than that before its prediction is not seen.
@@ -170,7 +170,7 @@ def join_labels(
         ``conflict``, ``early``, ``state`` (labelled, void, pending), ``lag_s`` and ``age_s``, ordered by
         prediction id and version.
     """
-    columns = ["day", "prediction_id", "predicted_at", "model_version", "role", "status", "score", *carried]
+    columns = ["day", "prediction_id", "predicted_at", "model_version", "role", "status", *carried]
     names = ", ".join(f"log.{identifier(name)}" for name in columns)
     moment = microseconds(as_of)
     latest = _latest_sql("candidates", ("predicted_day", "prediction_id"), as_of)

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlobs_pipelines.core.buckets import score_codes
+from mlobs_pipelines.core.buckets import Grid, score_codes
 from mlobs_pipelines.engine.cells import stored
 from mlobs_pipelines.engine.features import (
     RECOMPUTED,
@@ -27,11 +27,12 @@ from mlobs_pipelines.engine.pairs import BinaryPairs
 from mlobs_pipelines.engine.parts import Counted, FlagPart, Part
 from mlobs_pipelines.engine.reading import BATCH_ROWS
 from mlobs_pipelines.engine.requests import Requests
-from mlobs_pipelines.engine.scores import CONFUSION_CODES, RELIABILITY_BINS, BinaryScores
+from mlobs_pipelines.engine.scores import CONFUSION_CODES, ERROR_CODES, RELIABILITY_BINS, ScorePlan, scores_of
 from mlobs_pipelines.engine.threads import all_done
 
 __all__ = [
     "CONFUSION_CODES",
+    "ERROR_CODES",
     "RECOMPUTED",
     "RELIABILITY_BINS",
     "SKEW_CODES",
@@ -40,6 +41,7 @@ __all__ = [
     "LabelScan",
     "LogScan",
     "ScanPlan",
+    "ScorePlan",
     "TrainingScan",
     "batches",
     "floats",
@@ -62,7 +64,7 @@ class ScanPlan:
     segments
         Columns whose values get statistics of their own.
     thresholds
-        Decision threshold per model version.
+        Decision threshold per model version of a binary model.
     good_status, timeout_status
         Statuses of a request that went well, and of one that took too long; any other is an error.
     lag_unit_s
@@ -71,6 +73,8 @@ class ScanPlan:
         Maturities in seconds, ascending; the last is the label horizon.
     crosses
         Sets of columns whose values together get statistics of their own.
+    classes, values
+        Of models that are not binary, as in `ScorePlan`.
     """
 
     features: tuple[FeaturePlan, ...]
@@ -81,6 +85,13 @@ class ScanPlan:
     horizons_s: tuple[float, ...] = field(default=(7 * 86400.0,))
     crosses: tuple[tuple[str, ...], ...] = ()
     timeout_status: tuple[str, ...] = ("timeout",)
+    classes: Mapping[str, str] = field(default_factory=dict)
+    values: Grid | None = None
+
+    @property
+    def scores(self) -> ScorePlan:
+        """What the model's scores are."""
+        return ScorePlan(self.thresholds, self.classes, self.values)
 
 
 def scan_log(log: pa.Table, plan: ScanPlan) -> pa.Table:
@@ -148,29 +159,38 @@ def _all(parts: Sequence[Feature | Part | Requests], groups: Groups) -> Iterator
 class LabelScan:
     """Counts scores by label, and how far labels have come, of labelled prediction rows.
 
-    Batches hold ``day``, ``model_version``, ``role``, ``score``, ``label``, ``state``, ``lag_s``, ``age_s``,
-    segments and, where rows were sampled, ``sample_weight``. Rows without a score are left out. Rows beside
-    which the champion's score stands (`champions.beside_champion`) are counted as pairs too.
+    Batches hold ``day``, ``model_version``, ``role``, ``score`` or a column per class, ``label``, ``state``,
+    ``lag_s``, ``age_s``, segments and, where rows were sampled, ``sample_weight``. Rows without a score are
+    left out. Rows of a binary model beside which the champion's score stands (`champions.beside_champion`)
+    are counted as pairs too.
     """
 
     def __init__(self, plan: ScanPlan) -> None:
         self._plan, self._groups = plan, Groups(plan.segments, plan.crosses)
         cuts = self._groups.cuts
-        self._scores, self._lags = BinaryScores(cuts, plan.thresholds), _Lags(cuts, plan)
-        self._pairs = BinaryPairs(self._groups, plan.thresholds)
+        self._scores, self._lags = scores_of(cuts, plan.scores), _Lags(cuts, plan)
+        self._pairs = [BinaryPairs(self._groups, plan.thresholds)] if plan.scores.binary else []
 
     def add(self, batch: Rows) -> None:
         """Count a batch."""
-        score = batch.column("score")
-        scored = batch.filter(score.is_valid()) if score.null_count else batch
+        scored = _complete(batch, self._plan.scores.columns)
         rows = self._groups.assign(scored)
         works = [partial(part.add, rows, scored) for part in (self._scores, self._lags)]
-        all_done([*works, partial(self._pairs.add, scored)], scored.num_rows)
+        all_done([*works, *(partial(pairs.add, scored) for pairs in self._pairs)], scored.num_rows)
 
     def finish(self) -> pa.Table:
         """Rows of ``CELLS_SCHEMA``."""
-        parts = [*self._scores.parts, *self._lags.parts, *self._pairs.parts]
+        paired = (part for pairs in self._pairs for part in pairs.parts)
+        parts = [*self._scores.parts, *self._lags.parts, *paired]
         return stored(self._groups, _all(parts, self._groups))
+
+
+def _complete(batch: Rows, columns: Sequence[str]) -> Rows:
+    """Rows without a null in any of the columns."""
+    for name in columns:
+        column = batch.column(name)
+        batch = batch.filter(column.is_valid()) if column.null_count else batch
+    return batch
 
 
 class _Lags:
@@ -204,19 +224,23 @@ class _Lags:
 
 
 class TrainingScan:
-    """Counts features and scores of a training set: rows as of a prediction log, each with a ``score``."""
+    """Counts features of a training set, rows as of a prediction log, and the ``score`` of a binary model.
+
+    Other scores are counted as those of days are: see `LabelScan`.
+    """
 
     def __init__(self, plan: ScanPlan) -> None:
         self._groups = Groups(plan.segments, plan.crosses)
         self._features = [feature_of(self._groups.cuts, feature) for feature in plan.features]
-        self._scores = Part(self._groups.cuts, "score", "cells")
+        self._scores = [Part(self._groups.cuts, "score", "cells")] if plan.scores.binary else []
 
     def add(self, batch: Rows) -> None:
         """Count a batch."""
         rows = self._groups.assign(batch)
         all_done([partial(feature.add, rows, batch) for feature in self._features], batch.num_rows)
-        self._scores.add(rows, score_codes(floats(batch.column("score"))))
+        for part in self._scores:
+            part.add(rows, score_codes(floats(batch.column("score"))))
 
     def finish(self) -> pa.Table:
         """Rows of ``CELLS_SCHEMA``."""
-        return stored(self._groups, _all([*self._features, self._scores], self._groups))
+        return stored(self._groups, _all([*self._features, *self._scores], self._groups))

@@ -3,20 +3,58 @@
 Which rows are counted is `scan`'s business; what the parts add up to is `core.summaries`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 
-from mlobs_pipelines.core.buckets import score_codes
-from mlobs_pipelines.core.vocabulary import Flags, Floats
-from mlobs_pipelines.engine.features import floats
-from mlobs_pipelines.engine.groups import Assigned, Rows, dictionary
-from mlobs_pipelines.engine.parts import Part
+from mlobs_pipelines.core.buckets import SCORE_CELLS, Grid, score_codes
+from mlobs_pipelines.core.vocabulary import Flags, Floats, Ints
+from mlobs_pipelines.engine.features import NumberPart, floats
+from mlobs_pipelines.engine.groups import Assigned, Rows, dictionary, positions
+from mlobs_pipelines.engine.parts import FlagPart, Part
 
 RELIABILITY_BINS = 15
 LOG_FLOOR = np.finfo(np.float64).eps
 CONFUSION_CODES = {"tp": 0, "fp": 1, "tn": 2, "fn": 3}
+ERROR_CODES = {"error": 0, "absolute": 1, "squared": 2, "label": 3, "cross": 4, "relative": 5, "zero": 6}
+
+
+@dataclass(frozen=True, slots=True)
+class ScorePlan:
+    """What a model's scores are.
+
+    Attributes
+    ----------
+    thresholds
+        Decision threshold per model version of a binary model.
+    classes
+        Score column of each class of a multiclass model; empty for another one.
+    values
+        Cells of the numbers that a regression model predicts, and of its labels; None for another one.
+    """
+
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    classes: Mapping[str, str] = field(default_factory=dict)
+    values: Grid | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that a row needs to be a scored one."""
+        return tuple(self.classes.values()) or ("score",)
+
+    @property
+    def binary(self) -> bool:
+        """Whether the score is the probability of one of two outcomes."""
+        return not self.classes and self.values is None
+
+
+def scores_of(cuts: int, plan: ScorePlan) -> "BinaryScores | ClassScores | ValueScores":
+    """Whatever counts the planned scores."""
+    if plan.classes:
+        return ClassScores(cuts, plan.classes)
+    return BinaryScores(cuts, plan.thresholds) if plan.values is None else ValueScores(cuts, plan.values)
 
 
 class BinaryScores:
@@ -76,3 +114,133 @@ def log_loss_of(score: Floats, target: Floats) -> Floats:
     clipped = np.clip(score, LOG_FLOOR, 1 - LOG_FLOOR)
     loss: Floats = -np.where(target == 1.0, np.log(clipped), np.log1p(-clipped))
     return loss
+
+
+class ClassScores:
+    """A multiclass model's scores of all classes by the class that came true.
+
+    Parameters
+    ----------
+    cuts
+        Number of segmentations.
+    classes
+        Score column of each class, in the order declared.
+    """
+
+    def __init__(self, cuts: int, classes: Mapping[str, str]) -> None:
+        self._classes = classes
+        self._top, self._predicted, self._confusion, self._waiting = (
+            Part(cuts, "score", name) for name in ("cells", "predicted", "confusion", "waiting")
+        )
+        self._own, self._others = (Part(cuts, "score", name) for name in ("class_positive", "class_negative"))
+        self._exact = [Part(cuts, "score", name, valued=True) for name in ("log_loss", "squared_error")]
+        self._reliability = [
+            Part(cuts, "score", f"reliability_{name}", valued=True) for name in ("right", "wrong")
+        ]
+        counts = [self._top, self._predicted, self._confusion, self._waiting, self._own, self._others]
+        self.parts = [*counts, *self._exact, *self._reliability]
+
+    def add(self, rows: Assigned, scored: Rows) -> None:
+        """Count rows that have a score for every class."""
+        scores = np.column_stack([floats(scored.column(name)) for name in self._classes.values()])
+        predicted, top = top_class(scores)
+        label = _class_index(scored.column("label"), tuple(self._classes))
+        labelled = label >= 0
+        self._top.add(rows, score_codes(top))
+        self._predicted.add(rows, predicted)
+        self._waiting.add(rows, np.where(labelled, -1, 0))
+        self._confusion.add(rows, np.where(labelled, label * len(self._classes) + predicted, -1))
+        self._by_class(rows, scores, label)
+        self._losses(rows, scores, label)
+        bins = np.minimum((top * RELIABILITY_BINS).astype(np.int64), RELIABILITY_BINS - 1)
+        for part, mask in zip(self._reliability, (predicted == label, predicted != label), strict=True):
+            part.add(rows, np.where(labelled & mask, bins, -1), top)
+
+    def _by_class(self, rows: Assigned, scores: Floats, label: Ints) -> None:
+        """Every class against the others: the cell of its score, of rows that are of it and that are not."""
+        for index in range(scores.shape[1]):
+            codes = index * SCORE_CELLS + score_codes(scores[:, index]).astype(np.int64)
+            self._own.add(rows, np.where(label == index, codes, -1))
+            self._others.add(rows, np.where((label >= 0) & (label != index), codes, -1))
+
+    def _losses(self, rows: Assigned, scores: Floats, label: Ints) -> None:
+        of_label = np.maximum(label, 0)[:, np.newaxis]
+        true = np.take_along_axis(scores, of_label, axis=1)[:, 0]
+        loss = -np.log(np.clip(true, LOG_FLOOR, 1 - LOG_FLOOR))
+        squared = ((scores - (np.arange(scores.shape[1]) == of_label)) ** 2).sum(axis=1)
+        for part, value in zip(self._exact, (loss, squared), strict=True):
+            part.add(rows, np.where(label >= 0, 0, -1), value)
+
+
+def top_class(scores: Floats) -> tuple[Ints, Floats]:
+    """Class of the largest score of each row, and that score; ties go to the class declared first.
+
+    Parameters
+    ----------
+    scores : (n, K) float64
+
+    Returns
+    -------
+    (n,) int64, (n,) float64
+    """
+    index = np.argmax(scores, axis=1)
+    return index, np.take_along_axis(scores, index[:, np.newaxis], axis=1)[:, 0]
+
+
+def _class_index(labels: pa.ChunkedArray | pa.Array, classes: tuple[str, ...]) -> Ints:
+    """Position of each label among the classes; -1 where there is none."""
+    encoded = dictionary(labels)
+    place = {name: index for index, name in enumerate(classes)}
+    table = np.array([*(place.get(word, -1) for word in encoded.dictionary.to_pylist()), -1], dtype=np.int64)
+    found: Ints = table.take(positions(encoded, table.size - 1))
+    return found
+
+
+class ValueScores:
+    """The numbers that a regression model predicts, by how far they are from those that came true.
+
+    Parameters
+    ----------
+    cuts
+        Number of segmentations.
+    grid
+        Cells of predicted numbers and of labels; its location is the centre of the labels' moments.
+    """
+
+    def __init__(self, cuts: int, grid: Grid) -> None:
+        self._centre = grid.location
+        self._values = NumberPart(cuts, grid, "score")
+        self._labels = NumberPart(cuts, grid, "score", "label_cells", states=None)
+        self._sizes = NumberPart(cuts, Grid(), "score", "error_cells", states=None)
+        self._errors = FlagPart(cuts, "score", "errors", valued=True)
+        self._waiting = Part(cuts, "score", "waiting")
+        self.parts = [self._values, self._labels, self._sizes, self._errors, self._waiting]
+
+    def add(self, rows: Assigned, scored: Rows) -> None:
+        """Count rows that have a predicted number."""
+        predicted, label = floats(scored.column("score")), floats(scored.column("label"))
+        known = np.isfinite(label) & np.isfinite(predicted)
+        actual = np.where(known, label, 0.0)
+        error = np.where(known, predicted, 0.0) - actual
+        self._values.add(rows, predicted, None)
+        self._labels.add(rows, actual, known)
+        self._sizes.add(rows, np.abs(error), known)
+        self._waiting.add(rows, np.where(np.isfinite(label), -1, 0))
+        zero = known & (actual == 0)
+        flags = {**dict.fromkeys(ERROR_CODES, known), "relative": known & ~zero, "zero": zero}
+        values = dict(_error_values(error, actual, self._centre))
+        self._errors.add_flags(
+            rows, [flags[name] for name in ERROR_CODES], [values.get(name) for name in ERROR_CODES]
+        )
+
+
+def _error_values(error: Floats, actual: Floats, centre: float) -> Iterator[tuple[str, Floats]]:
+    """What is added up, with its square, under each of ``ERROR_CODES``."""
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        away = actual - centre
+        yield "error", error
+        yield "absolute", np.abs(error)
+        yield "squared", error * error
+        yield "label", away
+        yield "cross", away * error
+        yield "relative", np.abs(error / actual)

@@ -70,7 +70,9 @@ def _feature(counts: Counts, baseline: Counts, name: str, binned: FeatureBaselin
 
 
 def score_drift_summary(counts: Counts, baseline: Counts, binned: FeatureBaseline) -> FeatureSummary:
-    """The score's windows, labelled or not, beside the baseline of each group."""
+    """Windows of the score, the largest one or the predicted number, labelled or not, beside the baseline."""
+    if binned.grid is not None:  # a predicted number
+        return feature_summary(counts, baseline, SCORE, binned)
     return weighted(*(_score_drift(layer, baseline, binned) for layer in counts.layers()))
 
 
@@ -96,7 +98,7 @@ def _score_parts(owner: Counts) -> tuple[str, ...]:
     return ("cells",) if (SCORE, "cells") in owner.parts else SCORE_PARTS
 
 
-def _placed(counts: Counts, baseline: Counts, array: np.ndarray) -> np.ndarray:
+def placed(counts: Counts, baseline: Counts, array: np.ndarray) -> np.ndarray:
     """A baseline's entries in the order of the windows' groups; nothing for a group it never saw."""
     position = {group: index for index, group in enumerate(baseline.groups)}
     at = [position.get(group, -1) for group in counts.groups]
@@ -107,12 +109,12 @@ def decision_summary(counts: Counts, baseline: Counts, threshold: float) -> Deci
     """Predicted classes of every window, beside those of the baseline of each group."""
     classes, unsure = decisions(counts, SCORE_PARTS, threshold)
     before, _ = decisions(baseline, _score_parts(baseline), threshold)
-    return DecisionSummary(classes, unsure, _placed(counts, baseline, before))
+    return DecisionSummary(classes, unsure, placed(counts, baseline, before))
 
 
 def shift_summary(scores: ScoreSummary, counts: Counts, baseline: Counts) -> ShiftSummary:
     """Scores by label beside those of the baseline, whose labels have to be known."""
-    before = score_summary(baseline).select(partial(_placed, counts, baseline))
+    before = score_summary(baseline).select(partial(placed, counts, baseline))
     layers = [scores] if scores.twice is None else [scores.seen, scores, scores.squared]
     return weighted(*(ShiftSummary(replace(layer, once=None, twice=None), before) for layer in layers))
 
@@ -151,7 +153,7 @@ def _beside(
     counts: Counts, baseline: Counts, cells: _Cells, seen: Amounts, seen_before: Ints
 ) -> FeatureSummary:
     # A group that the training set never saw has an empty baseline: drift cannot be decided.
-    before, before_seen = (_placed(counts, baseline, array) for array in (cells.baseline, seen_before))
+    before, before_seen = (placed(counts, baseline, array) for array in (cells.baseline, seen_before))
     return FeatureSummary(
         n=seen.sum(axis=-1),
         nulls=seen[..., 1],

@@ -24,15 +24,16 @@ from mlobs_pipelines.core.buckets import (
     score_codes,
 )
 from mlobs_pipelines.engine.scan import FeaturePlan, ScanPlan, floats, scan_labels, scan_training
+from mlobs_pipelines.engine.scores import ScorePlan, top_class
 from mlobs_pipelines.sources.deliveries import Place, Slot, UnreadableError
 from mlobs_pipelines.sources.files import deliveries
 from mlobs_pipelines.steps.bins import RARE, SCORE, BaselineError, stored_grids
-from mlobs_pipelines.steps.layouts import BASELINE_FEATURES, BASELINE_LAYOUT
+from mlobs_pipelines.steps.layouts import BASELINE_FEATURES, BASELINE_LAYOUT, LABELS
+from mlobs_pipelines.steps.training import LABEL, labelled, numeric, scored
 from mlobs_pipelines.steps.walk import Outcome, Walk
 from mlobs_pipelines.store.content import content_hash
 
 ROLE = "baseline"
-LABEL = "label"
 
 
 def measure_baselines(walk: Walk) -> dict[str, Outcome]:
@@ -57,6 +58,8 @@ def measure_baselines(walk: Walk) -> dict[str, Outcome]:
             if feature.kind == "numeric":
                 values = floats(arrow.column(feature.name))
                 grids.setdefault(feature.name, fit_grid(values[np.isfinite(values)]))
+        if walk.spec.monitor.task == "regression":
+            grids.setdefault(SCORE, fit_grid(floats(arrow.column(SCORE))))
         outcomes[version] = _publish(walk, version, arrow, grids, facts)
     return outcomes
 
@@ -64,17 +67,16 @@ def measure_baselines(walk: Walk) -> dict[str, Outcome]:
 def _training(walk: Walk, version: str) -> tuple[pl.DataFrame, dict[str, float]]:
     declared = walk.spec.monitor.versions[version]
     path = Path(declared.baseline.format(landing=walk.landing))
-    wanted = [*walk.spec.monitor.feature_names, SCORE, *walk.spec.monitor.segments]
-    frame = _labels(version, path, _rows(version, path, tuple(dict.fromkeys(wanted))))
-    numbers = [f.name for f in walk.spec.monitor.features if f.kind == "numeric"]
-    wrong = [name for name in [*numbers, SCORE] if not _numeric(frame.schema[name])]
+    monitor = walk.spec.monitor
+    wanted = [*monitor.feature_names, *monitor.score_columns, *monitor.segments]
+    frame = labelled(monitor, version, path, _rows(version, path, tuple(dict.fromkeys(wanted))))
+    numbers = [f.name for f in monitor.features if f.kind == "numeric"]
+    wrong = [name for name in [*numbers, *monitor.score_columns] if not numeric(frame.schema[name])]
     if wrong:
         raise BaselineError(f"baseline of {version}: {path}: column {', '.join(wrong)} does not hold numbers")
-    # A training row without a score says nothing of the scores to expect.
-    scored = frame.filter(pl.col(SCORE).is_between(0, 1))
-    if scored.is_empty():
-        raise BaselineError(f"baseline of {version}: {path}: no row has a score between 0 and 1")
-    return scored, _importance(version, Path(declared.facts.format(landing=walk.landing)))
+    return scored(monitor, version, path, frame), _importance(
+        version, Path(declared.facts.format(landing=walk.landing))
+    )
 
 
 def _rows(version: str, path: Path, columns: tuple[str, ...]) -> pl.DataFrame:
@@ -91,25 +93,6 @@ def _rows(version: str, path: Path, columns: tuple[str, ...]) -> pl.DataFrame:
         except UnreadableError as error:
             raise BaselineError(f"baseline of {version}: {path}: {error}") from None
     raise BaselineError(f"baseline of {version}: {path}: the file does not exist")
-
-
-def _labels(version: str, path: Path, frame: pl.DataFrame) -> pl.DataFrame:
-    """Labels as 0, 1 or null: without the column, windows cannot be held against the training's quality."""
-    if LABEL not in frame.columns:
-        return frame
-    labels = frame[LABEL]
-    numbers = labels.cast(pl.Float64) if _numeric(labels.dtype) else pl.Series(LABEL, [], pl.Float64)
-    right = int(numbers.is_in([0.0, 1.0]).sum()) + labels.null_count()
-    if right < frame.height:
-        raise BaselineError(
-            f"baseline of {version}: {path}: column {LABEL} holds something else than 0, 1 and null in "
-            f"{frame.height - right:,} rows; write it so, or leave the column out"
-        )
-    return frame.with_columns(numbers.alias(LABEL))
-
-
-def _numeric(kind: pl.DataType) -> bool:
-    return kind.is_numeric() or kind in (pl.Boolean, pl.Null)
 
 
 def _importance(version: str, path: Path) -> dict[str, float]:
@@ -132,7 +115,7 @@ def _publish(
         for f in walk.spec.monitor.features
     ]
     described = [_describe(rows, plan, importance.get(plan.name)) for plan in plans]
-    described.append(_describe_score(rows))
+    described.append(_describe_score(rows, ScorePlan({}, walk.spec.monitor.classes, grids.get(SCORE))))
     described = [{**row, "model_version": version} for row in described]
     fixed = pa.schema([field for field in BASELINE_FEATURES.schema if field.name != "baseline_id"])
     table = pa.Table.from_pylist(described, schema=fixed)
@@ -140,7 +123,7 @@ def _publish(
     table = table.append_column("baseline_id", _repeat(baseline_id, len(described)))
     features = table.select(BASELINE_FEATURES.schema.names).cast(BASELINE_FEATURES.schema)
     walk.lake.replace(walk.model, BASELINE_FEATURES, [(version,)], features, commit=walk.commit)
-    statistics = _statistics(walk, version, rows, plans)
+    statistics = _statistics(walk, version, rows, plans, grids.get(SCORE))
     published = walk.lake.replace(walk.model, BASELINE_LAYOUT, [(version,)], statistics, commit=walk.commit)
     return Outcome(
         rows.num_rows,
@@ -156,15 +139,28 @@ def _repeat(text: str, times: int) -> pa.Array:
     return pa.array([text] * times, pa.string())
 
 
-def _statistics(walk: Walk, version: str, rows: pa.Table, plans: list[FeaturePlan]) -> pa.Table:
+def _statistics(
+    walk: Walk, version: str, rows: pa.Table, plans: list[FeaturePlan], values: Grid | None
+) -> pa.Table:
     constant = {"day": ROLE, "model_version": version, "role": ROLE}
     for name, value in constant.items():
         rows = rows.append_column(name, _repeat(value, rows.num_rows))
     monitor = walk.spec.monitor
     thresholds = {version: monitor.versions[version].threshold}
-    plan = ScanPlan(tuple(plans), monitor.segments, thresholds, crosses=monitor.crosses)
+    plan = ScanPlan(
+        tuple(plans),
+        monitor.segments,
+        thresholds,
+        crosses=monitor.crosses,
+        classes=monitor.classes,
+        values=values,
+    )
     counted = scan_training(rows, plan)
-    return counted if LABEL not in rows.column_names else pa.concat_tables([counted, _by_label(rows, plan)])
+    if LABEL not in rows.column_names:
+        if plan.scores.binary:
+            return counted
+        rows = rows.append_column(LABEL, pa.nulls(rows.num_rows, LABELS[monitor.task]))
+    return pa.concat_tables([counted, _by_label(rows, plan)])
 
 
 def _by_label(rows: pa.Table, plan: ScanPlan) -> pa.Table:
@@ -183,14 +179,21 @@ def _describe(rows: pa.Table, plan: FeaturePlan, importance: float | None) -> di
         counted = pc.value_counts(names).to_pylist()
         common = sorted(item["values"] for item in counted if item["counts"] >= RARE * rows.num_rows)
         return _row(plan.name, "categorical", Grid(), np.empty(0, np.int32), common, importance)
-    values = floats(rows.column(plan.name))
-    codes = bucket_of(cell_codes(values[np.isfinite(values)] + 0.0, plan.grid), plan.grid)
-    return _row(plan.name, "numeric", plan.grid, _edges(codes), [], importance)
+    return _describe_numbers(rows, plan.name, plan.grid, importance)
 
 
-def _describe_score(rows: pa.Table) -> dict[str, object]:
-    edges = _edges(score_codes(floats(rows.column(SCORE))))
-    return _row(SCORE, SCORE, Grid(), edges, [], None)
+def _describe_numbers(rows: pa.Table, name: str, grid: Grid, importance: float | None) -> dict[str, object]:
+    values = floats(rows.column(name))
+    codes = bucket_of(cell_codes(values[np.isfinite(values)] + 0.0, grid), grid)
+    return _row(name, "numeric", grid, _edges(codes), [], importance)
+
+
+def _describe_score(rows: pa.Table, plan: ScorePlan) -> dict[str, object]:
+    """Bins of the score, of the largest one, or of the predicted number."""
+    if plan.values is not None:
+        return _describe_numbers(rows, SCORE, plan.values, None)
+    scores = np.column_stack([floats(rows.column(name)) for name in plan.columns])
+    return _row(SCORE, SCORE, Grid(), _edges(score_codes(top_class(scores)[1])), [], None)
 
 
 def _edges(codes: Codes) -> Codes:

@@ -15,6 +15,7 @@ from mlobs_pipelines.steps.layouts import BASELINE_FEATURES
 from mlobs_pipelines.steps.walk import Walk
 
 SCORE = "score"
+LABELLED = {"binary": "positive", "multiclass": "confusion", "regression": "label_cells"}  # part with labels
 RARE = 0.01  # categories under this share of the baseline have no drift bin of their own
 
 
@@ -29,7 +30,8 @@ class FeatureBaseline:
     Attributes
     ----------
     grid
-        Cells of a numeric feature; None for a categorical one, and for the score, whose cells are fixed.
+        Cells of a numeric feature, or of predicted numbers; None for a categorical one, and for a score that
+        is a probability, whose cells are fixed.
     edges
         Drift edges in bucket codes.
     categories
@@ -115,4 +117,6 @@ def scan_plan(walk: Walk, baselines: Mapping[str, Baseline]) -> ScanPlan:
         horizons,
         monitor.crosses,
         monitor.timeout_status,
+        monitor.classes,
+        grids.get(SCORE),
     )

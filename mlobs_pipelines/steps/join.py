@@ -44,7 +44,7 @@ def _join_chunk(walk: Walk, days: list[date]) -> Outcomes:
     labels = walk.lake.read(walk.model, labels_layout(walk.spec), where={"day": span}, columns=LABEL_COLUMNS)
     labels = released(labels, held(walk, "labels", [first, last]))
     weight = [WEIGHT] if walk.spec.monitor.sampling else []
-    carried = [*walk.spec.monitor.segments, *weight]
+    carried = [*walk.spec.monitor.score_columns, *walk.spec.monitor.segments, *weight]
     joined = join_labels(walk.duck, log, labels, walk.as_of, carried)
     stamp = pa.array([walk.as_of] * joined.num_rows, layout.schema.field("as_of").type)
     table = joined.append_column("as_of", stamp).select(layout.schema.names).cast(layout.schema)

@@ -3,6 +3,8 @@
 Columns of the contract, plus what each step adds. How tables are stored is the store's business.
 """
 
+from collections.abc import Mapping
+
 import pyarrow as pa
 
 from mlobs_pipelines.contracts.folder import ModelSpec
@@ -17,6 +19,16 @@ DAY = pa.field("day", pa.string())
 ORIGIN = list(
     pa.schema([("delivered_on", pa.string()), ("delivery", pa.string()), ("delivery_row", pa.int64())])
 )
+DECISIONS: Mapping[str, pa.DataType | None] = {
+    "binary": pa.bool_(),
+    "multiclass": pa.string(),
+    "regression": None,
+}
+LABELS: Mapping[str, pa.DataType] = {
+    "binary": pa.int64(),
+    "multiclass": pa.string(),
+    "regression": pa.float64(),
+}
 BASELINE_LAYOUT = TableLayout("baseline", CELLS_SCHEMA, ("model_version",), SORT_BY)
 BASELINE_FEATURES = TableLayout(
     "baseline_features",
@@ -83,9 +95,10 @@ def snapshots_layout(spec: ModelSpec) -> TableLayout:
 
 
 def log_layout(spec: ModelSpec) -> TableLayout:
-    """Predictions of known versions, with the decision each led to."""
-    columns = _columns(spec, "predictions")
-    schema = pa.schema([*_schema(columns), *_weight(spec), ("decision", pa.bool_())])
+    """Predictions of known versions, with what each led to: yes or no, or a class; nothing for a number."""
+    columns, kind = _columns(spec, "predictions"), DECISIONS[spec.monitor.task]
+    decision = [] if kind is None else [pa.field("decision", kind)]
+    schema = pa.schema([*_schema(columns), *_weight(spec), *decision])
     return TableLayout("prediction_log", schema, ("day",), ("prediction_id", "model_version"))
 
 
@@ -100,9 +113,9 @@ def labelled_layout(spec: ModelSpec) -> TableLayout:
             ("model_version", pa.string()),
             ("role", pa.string()),
             ("status", pa.string()),
-            ("score", pa.float64()),
+            *((name, pa.float64()) for name in spec.monitor.score_columns),
             *((name, TYPES[contract[name].kind]) for name in spec.monitor.segments),
-            ("label", pa.int64()),
+            ("label", LABELS[spec.monitor.task]),
             ("outcome", pa.string()),
             ("arrived_at", UTC_TIME),
             ("first_arrived_at", UTC_TIME),

@@ -9,6 +9,7 @@ from datetime import date
 import polars as pl
 import pyarrow as pa
 
+from mlobs_pipelines.contracts.monitor import Monitor
 from mlobs_pipelines.steps.holds import held, released
 from mlobs_pipelines.steps.layouts import log_layout, predictions_layout
 from mlobs_pipelines.steps.walk import Outcome, Outcomes, Walk, chunks, keys, published, texts
@@ -39,9 +40,7 @@ def _log_chunk(walk: Walk, days: list[date]) -> Outcomes:
     frame = pl.DataFrame(released(rows, held_back))
     versions = walk.spec.monitor.versions
     known = pl.col("model_version").is_in(list(versions)).fill_null(value=False)
-    thresholds = {name: version.threshold for name, version in versions.items()}
-    limit = pl.col("model_version").replace_strict(thresholds, default=None, return_dtype=pl.Float64)
-    good = frame.filter(known).with_columns(decision=pl.col("score") >= limit)
+    good = frame.filter(known).with_columns(*_decision(walk.spec.monitor))
     table = good.select(layout.schema.names).to_arrow().cast(layout.schema)
     published_versions = walk.lake.replace(walk.model, layout, keys(days), table, commit=walk.commit)
     unknown = frame.filter(~known)
@@ -60,6 +59,20 @@ def _log_chunk(walk: Walk, days: list[date]) -> Outcomes:
         used = {"predictions": inputs[text]} if text in inputs else {}
         result[day] = Outcome(rows_in, rows_in - bad, bad, published_versions[(text,)], used, {}, note)
     return result
+
+
+def _decision(monitor: Monitor) -> list[pl.Expr]:
+    """What a prediction led to; null where it has no score."""
+    if monitor.task == "binary":
+        thresholds = {name: version.threshold for name, version in monitor.versions.items()}
+        limit = pl.col("model_version").replace_strict(thresholds, default=None, return_dtype=pl.Float64)
+        return [(pl.col("score") >= limit).alias("decision")]
+    if monitor.task == "multiclass":
+        names = pl.Series(list(monitor.classes), dtype=pl.String)
+        top = pl.concat_list(monitor.score_columns).list.arg_max()
+        scored = pl.all_horizontal(pl.col(name).is_not_null() for name in monitor.score_columns)
+        return [pl.when(scored).then(pl.lit(names).gather(top)).alias("decision")]
+    return []
 
 
 def _rows_of(frame: pl.DataFrame, day: str) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 
 from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.contracts.monitor import Feature
+from mlobs_pipelines.core.buckets import Grid
 from mlobs_pipelines.core.metrics import Metric
 from mlobs_pipelines.core.metrics.attribution import psi_by_segment, psi_carriers
 from mlobs_pipelines.core.summaries import (
@@ -19,7 +20,9 @@ from mlobs_pipelines.core.summaries import (
     FeatureSummary,
     GroupSummary,
     LabelSummary,
+    MulticlassSummary,
     PairSummary,
+    RegressionSummary,
     ScoreSummary,
     Summary,
     weighted,
@@ -34,7 +37,14 @@ from mlobs_pipelines.steps.against import (
     score_drift_summary,
     shift_summary,
 )
-from mlobs_pipelines.steps.bins import SCORE, Baseline
+from mlobs_pipelines.steps.bins import LABELLED, SCORE, Baseline
+from mlobs_pipelines.steps.outcomes import (
+    class_outcomes,
+    multiclass_summary,
+    predicted_summary,
+    regression_summary,
+    value_outcomes,
+)
 from mlobs_pipelines.steps.pairing import has_pairs, pair_summaries, stacked
 from mlobs_pipelines.steps.windows import (
     Counts,
@@ -50,6 +60,7 @@ ROW_COUNT = "row_count"  # of scored predictions, said once and not per feature
 PSI = "psi"
 DIGITS, MOST = 6, 3
 PIECE = 2**18  # cells of a feature that metrics work on at once
+Labelled = ScoreSummary | MulticlassSummary | RegressionSummary
 Measured = tuple[Metric, str, Estimate]
 Layer = TypeVar("Layer", bound=Additive)
 
@@ -98,19 +109,44 @@ def measured(
 
 def _summaries(case: _Case, panel: Mapping[str, FeatureSummary]) -> Iterator[Summary]:
     """Summaries about no single feature, each given to every metric of its class."""
+    yield case.labels
+    yield layered(case.counts, operation_summary)
+    if QUEUE_COLUMN in case.spec.table("predictions").names:
+        yield layered(case.counts, queue_summary)
+    yield panel_summary(panel, {name: one.importance for name, one in case.baseline.features.items()})
+    task = case.spec.monitor.task
+    yield from {"binary": _binary, "multiclass": _multiclass, "regression": _regression}[task](case)
+
+
+def _labels_before(case: _Case) -> bool:
+    """Whether the baseline knows labels, or might."""
+    return (SCORE, LABELLED[case.spec.monitor.task]) in case.base.parts
+
+
+def _binary(case: _Case) -> Iterator[Summary]:
     counts, base = case.counts, case.base
     scores = layered(counts, score_summary)
     yield scores
-    yield case.labels
-    yield layered(counts, operation_summary)
-    if QUEUE_COLUMN in case.spec.table("predictions").names:
-        yield layered(counts, queue_summary)
-    yield panel_summary(panel, {name: one.importance for name, one in case.baseline.features.items()})
     yield layered(counts, partial(decision_summary, baseline=base, threshold=case.threshold))
-    if (SCORE, "positive") in base.parts:
+    if _labels_before(case):
         yield shift_summary(scores, counts, base)
     if any(segment for segment, _ in counts.groups):
         yield layered(counts, partial(group_summary, threshold=case.threshold))
+
+
+def _multiclass(case: _Case) -> Iterator[Summary]:
+    counts, classes = case.counts, tuple(case.spec.monitor.classes)
+    yield layered(counts, partial(multiclass_summary, classes=classes))
+    yield layered(counts, partial(predicted_summary, baseline=case.base, size=len(classes)))
+    if _labels_before(case):
+        yield layered(counts, partial(class_outcomes, baseline=case.base, size=len(classes)))
+
+
+def _regression(case: _Case) -> Iterator[Summary]:
+    binned = case.baseline.features[SCORE]
+    yield layered(case.counts, partial(regression_summary, values=binned.grid or Grid()))
+    if _labels_before(case):
+        yield layered(case.counts, partial(value_outcomes, baseline=case.base, binned=binned))
 
 
 def _pairs(case: _Case) -> Iterator[Measured]:
@@ -175,7 +211,7 @@ def _estimates(
     spec: ModelSpec, metrics: Sequence[Metric], summary: Summary
 ) -> Iterator[tuple[Metric, Estimate]]:
     """Metrics of all groups; a detail that nothing judges is computed for the first, all rows, alone."""
-    if not isinstance(summary, FeatureSummary | ScoreSummary):
+    if not isinstance(summary, FeatureSummary | Labelled):
         yield from ((metric, metric.function(summary)) for metric in metrics)
         return
     alone = [metric for metric in metrics if metric.detail and not named(spec, metric)]
@@ -193,9 +229,9 @@ def _first(array: np.ndarray) -> np.ndarray:
     return array[:1]
 
 
-def _pieces(summary: FeatureSummary | ScoreSummary) -> list[FeatureSummary | ScoreSummary]:
+def _pieces(summary: FeatureSummary | Labelled) -> Sequence[Summary]:
     """A feature's groups, so many at once that what a metric works with stays small."""
-    if isinstance(summary, ScoreSummary):
+    if not isinstance(summary, FeatureSummary):
         return [summary]
     groups = summary.cells.shape[0]
     size = max(1, PIECE // max(1, summary.cells[:1].size))

@@ -20,7 +20,7 @@ from mlobs_pipelines.core.vocabulary import Flags
 from mlobs_pipelines.core.windows import Span, earlier
 from mlobs_pipelines.engine.cells import CELLS_SCHEMA, SORT_BY
 from mlobs_pipelines.steps.arranged import EVERYONE, arranged, single
-from mlobs_pipelines.steps.bins import RARE, SCORE, Baseline, FeatureBaseline
+from mlobs_pipelines.steps.bins import LABELLED, RARE, SCORE, Baseline, FeatureBaseline
 from mlobs_pipelines.steps.merging import merged, with_score_cells
 from mlobs_pipelines.steps.windows import Counts, requests_of
 from mlobs_pipelines.store.content import content_hash
@@ -166,7 +166,7 @@ def moving(
     compared = [depends(comparison, span) or span for span in spans]
     counts = arranged(rows, compared)
     # What is measured must not depend on the windows compared at once: the part is there, be it empty.
-    labelled = {(SCORE, "positive"): rows.slice(0, 0), **counts.parts}
+    labelled = {**{(SCORE, part): rows.slice(0, 0) for part in LABELLED.values()}, **counts.parts}
     counts = _weighed(replace(counts, parts=labelled))
     ids = tuple(moving_id(comparison, baseline, span, hashes) for span in compared)
     return Reference(baseline, counts, ids)

@@ -155,7 +155,8 @@ def _kept(scope: Scope, frame: _Frame, metric: Metric, found: Estimate) -> Ints:
     if metric.detail and not named(scope.spec, metric):
         keep &= frame.long & frame.whole
     if metric.labels:
-        keep &= frame.long & np.isfinite(found.value[frame.group, frame.span])
+        known = np.isfinite(found.value[frame.group, frame.span])
+        keep &= known & (frame.long | named(scope.spec, metric))
     if PairSummary in metric.functions:
         # Most windows have no pairs: that is worth a row only where an objective waits for them.
         keep &= (found.n[frame.group, frame.span] > 0) | (frame.beside & named(scope.spec, metric))

@@ -25,7 +25,7 @@ from mlobs_pipelines.store.tables import as_of_key
 
 KEY = "prediction_id"
 LOG_COLUMNS = ("day", KEY, "predicted_at", "model_version", "role", "status", "latency_ms", QUEUE_COLUMN)
-LABEL_COLUMNS = ("day", KEY, "model_version", "role", "score", "label", "state", "lag_s", "age_s", "as_of")
+LABEL_COLUMNS = ("day", KEY, "model_version", "role", "label", "state", "lag_s", "age_s", "as_of")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +80,9 @@ def _count_day(walk: Walk, plan: ScanPlan, day: str) -> _Counted:
         log.add(batch)
         rows += batch.num_rows
     found = []
-    labelled = _rows(walk, labelled_layout(walk.spec), day, (*LABEL_COLUMNS, *_cut_by(plan)))
-    for batch in beside_champion(labelled, KEY):
+    columns = (*LABEL_COLUMNS, *plan.scores.columns, *_cut_by(plan))
+    labelled = _rows(walk, labelled_layout(walk.spec), day, columns)
+    for batch in beside_champion(labelled, KEY) if plan.scores.binary else labelled:
         labels.add(batch)
         found.append(pc.max(batch.column("as_of")).as_py())
     # Knowledge time of the labels is that of the join, which may be older than this run's.

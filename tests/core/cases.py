@@ -13,8 +13,10 @@ from mlobs_pipelines.core.summaries import (
     LabelSummary,
     MulticlassSummary,
     OperationSummary,
+    OutcomeSummary,
     PairSummary,
     PanelSummary,
+    PredictedSummary,
     QueueSummary,
     RegressionSummary,
     ScoreSummary,
@@ -22,6 +24,7 @@ from mlobs_pipelines.core.summaries import (
     SkewSummary,
     weighted,
 )
+from tests.core.outcomes import summarise_outcome, summarise_predicted
 
 RELIABILITY_BINS = 15
 SCORE_CELLS = 64
@@ -384,6 +387,8 @@ CASES = {
     PanelSummary: Case(draw_panel, summarise_panel),
     ShiftSummary: Case(draw_score, summarise_shift),
     DecisionSummary: Case(draw_score, summarise_decision),
+    PredictedSummary: Case(draw_multiclass, summarise_predicted),
+    OutcomeSummary: Case(draw_multiclass, summarise_outcome),
     GroupSummary: Case(draw_group, summarise_group),
     FeatureSummary: Case(draw_feature, summarise_feature),
     ScoreSummary: Case(draw_score, summarise_score),

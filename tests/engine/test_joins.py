@@ -162,7 +162,7 @@ def asked_at(name, moment, version="v1"):
 def joined(duck, log, labels, as_of):
     """Joined rows as dictionaries."""
     tables = pa.Table.from_pylist(log, LOG), pa.Table.from_pylist(labels, LABELS)
-    return join_labels(duck, *tables, as_of, ["region"]).to_pylist()
+    return join_labels(duck, *tables, as_of, ["score", "region"]).to_pylist()
 
 
 def test_the_latest_label_known_counts(duck):

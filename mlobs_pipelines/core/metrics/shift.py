@@ -10,7 +10,13 @@ from mlobs_pipelines.core.metrics.drift import shift
 from mlobs_pipelines.core.metrics.estimates import change, proportion, ratio
 from mlobs_pipelines.core.metrics.quality import base_rate
 from mlobs_pipelines.core.metrics.registry import metric
-from mlobs_pipelines.core.summaries import DecisionSummary, ScoreSummary, ShiftSummary
+from mlobs_pipelines.core.summaries import (
+    DecisionSummary,
+    OutcomeSummary,
+    PredictedSummary,
+    ScoreSummary,
+    ShiftSummary,
+)
 from mlobs_pipelines.core.vocabulary import Amounts, Estimate
 
 
@@ -34,6 +40,12 @@ def prediction_psi(summary: DecisionSummary) -> Estimate:
     return shift(summary, lambda s: s.classes, summary.baseline_classes)
 
 
+@metric("prediction_psi", PredictedSummary, family="drift", direction=-1)
+def class_psi(summary: PredictedSummary) -> Estimate:
+    """PSI over the predicted classes of a multiclass model, with its noise."""
+    return shift(summary, lambda s: s.classes, summary.baseline_classes)
+
+
 def _labels(scores: ScoreSummary) -> Amounts:
     positives, n = scores.bin_positives.sum(axis=-1), scores.bin_n.sum(axis=-1)
     return np.stack([n - positives, positives], axis=-1)
@@ -43,6 +55,12 @@ def _labels(scores: ScoreSummary) -> Amounts:
 def label_psi(summary: ShiftSummary) -> Estimate:
     """Label shift: PSI over the two labels known so far, against those of the baseline."""
     return shift(summary, lambda s: _labels(s.now), _labels(summary.before))
+
+
+@metric("label_psi", OutcomeSummary, family="drift", direction=-1)
+def outcome_psi(summary: OutcomeSummary) -> Estimate:
+    """Label shift: PSI over the classes known so far, or over the drift bins of the numbers known so far."""
+    return shift(summary, lambda s: s.outcomes, summary.baseline_outcomes)
 
 
 @metric("base_rate_change", ShiftSummary, family="drift")

@@ -10,6 +10,7 @@ from mlobs_pipelines.core.summaries.features import FeatureSummary, PanelSummary
 from mlobs_pipelines.core.summaries.labels import LabelSummary
 from mlobs_pipelines.core.summaries.multiclass import MulticlassSummary
 from mlobs_pipelines.core.summaries.operations import OperationSummary, QueueSummary, SkewSummary
+from mlobs_pipelines.core.summaries.outcomes import OutcomeSummary, PredictedSummary
 from mlobs_pipelines.core.summaries.paired import PairSummary
 from mlobs_pipelines.core.summaries.regression import RegressionSummary
 from mlobs_pipelines.core.summaries.scores import DecisionSummary, GroupSummary, ScoreSummary, ShiftSummary
@@ -22,8 +23,10 @@ __all__ = [
     "LabelSummary",
     "MulticlassSummary",
     "OperationSummary",
+    "OutcomeSummary",
     "PairSummary",
     "PanelSummary",
+    "PredictedSummary",
     "QueueSummary",
     "RegressionSummary",
     "ScoreSummary",
@@ -39,6 +42,8 @@ Summary = (
     | ScoreSummary
     | MulticlassSummary
     | RegressionSummary
+    | PredictedSummary
+    | OutcomeSummary
     | PairSummary
     | ShiftSummary
     | DecisionSummary
