@@ -18,7 +18,8 @@ from mlobs_pipelines.engine.parts import FlagPart, Part
 RELIABILITY_BINS = 15
 LOG_FLOOR = np.finfo(np.float64).eps
 CONFUSION_CODES = {"tp": 0, "fp": 1, "tn": 2, "fn": 3}
-ERROR_CODES = {"error": 0, "absolute": 1, "squared": 2, "label": 3, "cross": 4, "relative": 5, "zero": 6}
+_OF_ERRORS = "error absolute squared label label_squared label_cubed cross squared_cross relative zero"
+ERROR_CODES = {name: code for code, name in enumerate(_OF_ERRORS.split())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,5 +243,8 @@ def _error_values(error: Floats, actual: Floats, centre: float) -> Iterator[tupl
         yield "absolute", np.abs(error)
         yield "squared", error * error
         yield "label", away
+        yield "label_squared", away * away
+        yield "label_cubed", away * away * away
         yield "cross", away * error
+        yield "squared_cross", error * error * away
         yield "relative", np.abs(error / actual)

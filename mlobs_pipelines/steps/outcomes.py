@@ -106,6 +106,10 @@ def regression_summary(counts: Counts, values: Grid) -> RegressionSummary:
         centre=values.location,
         low=np.maximum(low, 0.0),
         high=high,
+        cross_sq=twice["cross"],
+        label_3=once["label_cubed"],
+        label_4=twice["label_squared"],
+        error_sq_label=once["squared_cross"],
     )
 
 

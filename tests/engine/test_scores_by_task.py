@@ -118,6 +118,8 @@ def test_errors_are_summed_as_by_hand(group):
         "error": error.sum(), "error_sq": (error**2).sum(), "error_4": (error**4).sum(),
         "absolute": np.abs(error).sum(), "label": away.sum(), "label_sq": (away**2).sum(),
         "cross": (away * error).sum(), "relative": np.abs(error[there] / label[there]).sum(),
+        "cross_sq": ((away * error) ** 2).sum(), "label_3": (away**3).sum(), "label_4": (away**4).sum(),
+        "error_sq_label": (error**2 * away).sum(),
         "relative_sq": ((error[there] / label[there]) ** 2).sum(),
     }  # fmt: skip
     for name, value in expected.items():
