@@ -12,7 +12,7 @@ from mlobs_pipelines.core.vocabulary import Estimate, Flags, Floats, Verdict
 
 LEAST_REFERENCES = 7
 _SHARES = ("auc", "accuracy", "precision", "recall", "f1", "specificity", "ece", "mce", "ace")
-_GAINS = ("auc_difference", "accuracy_difference", "brier_difference")
+_GAINS = ("auc_difference", "accuracy_difference")
 _POSITIVE = ("psi", "log_loss", "brier_score", "skew_smape", "row_count", "mae", "rmse", "mape")
 
 

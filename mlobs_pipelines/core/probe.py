@@ -4,11 +4,13 @@ The promises are those that the product's own metrics are tested for with many r
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 
 import numpy as np
 
 from mlobs_pipelines.core.metrics.registry import Metric
 from mlobs_pipelines.core.summaries import (
+    ClassPairSummary,
     FeatureSummary,
     LabelSummary,
     MulticlassSummary,
@@ -19,6 +21,7 @@ from mlobs_pipelines.core.summaries import (
     ScoreSummary,
     SkewSummary,
     Summary,
+    ValuePairSummary,
 )
 from mlobs_pipelines.core.vocabulary import Estimate, Ints
 
@@ -210,6 +213,23 @@ def _pair() -> PairSummary:
     )
 
 
+def _class_pair() -> ClassPairSummary:
+    pair = _pair()
+    return ClassPairSummary(**{item.name: getattr(pair, item.name) for item in fields(ClassPairSummary)})
+
+
+def _value_pair() -> ValuePairSummary:
+    n = _some(CELLS, 14).sum(axis=-1)
+    return ValuePairSummary(
+        labelled=n,
+        unlabelled=n // 5,
+        absolute_error=0.01 * n,
+        absolute_error_sq=0.5 * n,
+        squared_error=0.02 * n,
+        squared_error_sq=2.0 * n,
+    )
+
+
 SAMPLES: Mapping[type[Summary], Callable[[], Summary]] = {
     FeatureSummary: _feature,
     ScoreSummary: _score,
@@ -219,6 +239,8 @@ SAMPLES: Mapping[type[Summary], Callable[[], Summary]] = {
     OperationSummary: _operation,
     QueueSummary: _queue,
     PairSummary: _pair,
+    ClassPairSummary: _class_pair,
+    ValuePairSummary: _value_pair,
     SkewSummary: _skew,
 }
 

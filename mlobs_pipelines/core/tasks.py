@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from mlobs_pipelines.core.metrics.registry import Metric
 from mlobs_pipelines.core.summaries import (
+    ClassPairSummary,
     DecisionSummary,
     GroupSummary,
     MulticlassSummary,
@@ -14,6 +15,7 @@ from mlobs_pipelines.core.summaries import (
     ScoreSummary,
     ShiftSummary,
     Summary,
+    ValuePairSummary,
 )
 
 TASKS = ("binary", "multiclass", "regression")
@@ -24,6 +26,8 @@ _TASKS_OF: Mapping[type[Summary], tuple[str, ...]] = {
     ShiftSummary: ("binary",),
     GroupSummary: ("binary",),
     PairSummary: ("binary",),
+    ClassPairSummary: ("multiclass",),
+    ValuePairSummary: ("regression",),
     MulticlassSummary: ("multiclass",),
     PredictedSummary: ("multiclass",),
     RegressionSummary: ("regression",),

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from mlobs_pipelines.contracts.objectives import Objective
 from mlobs_pipelines.core.metrics import METRICS, Metric
-from mlobs_pipelines.core.summaries import FeatureSummary, PairSummary
+from mlobs_pipelines.core.summaries import PAIRS, FeatureSummary
 from mlobs_pipelines.core.vocabulary import Estimate, Flags, Ints, Maturity, Verdict, Window
 from mlobs_pipelines.steps.accounts import binned_by
 from mlobs_pipelines.steps.bins import SCORE
@@ -157,7 +157,7 @@ def _kept(scope: Scope, frame: _Frame, metric: Metric, found: Estimate) -> Ints:
     if metric.labels:
         known = np.isfinite(found.value[frame.group, frame.span])
         keep &= known & (frame.long | named(scope.spec, metric))
-    if PairSummary in metric.functions:
+    if not metric.functions.keys().isdisjoint(PAIRS):
         # Most windows have no pairs: that is worth a row only where an objective waits for them.
         keep &= (found.n[frame.group, frame.span] > 0) | (frame.beside & named(scope.spec, metric))
     return np.flatnonzero(keep)

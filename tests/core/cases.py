@@ -7,6 +7,7 @@ import numpy as np
 
 from mlobs_pipelines.core.summaries import (
     Additive,
+    ClassPairSummary,
     DecisionSummary,
     FeatureSummary,
     GroupSummary,
@@ -22,8 +23,10 @@ from mlobs_pipelines.core.summaries import (
     ScoreSummary,
     ShiftSummary,
     SkewSummary,
+    ValuePairSummary,
     weighted,
 )
+from tests.core import pair_cases
 from tests.core.outcomes import summarise_outcome, summarise_predicted
 
 RELIABILITY_BINS = 15
@@ -350,40 +353,12 @@ def summarise_panel(rows):
     return PanelSummary(bins, PANEL_BEFORE, PANEL_WIDTH, np.array([0.5, np.nan, 0.1]), ("x0", "x1", "x2"))
 
 
-def draw_pair(rng, n):
-    """Scores of two versions that are much alike, with labels that are late or void for a tenth."""
-    rows, logit = draw_score(rng, n), rng.normal(0, 0.5, n)
-    odds = rows["score"] / (1 - rows["score"]) * np.exp(logit)
-    return rows | {"champion": odds / (1 + odds)}
-
-
-def summarise_pair(rows):
-    """Both scores by label over 64 cells, alone and together."""
-    label, known = rows["label"], ~np.isnan(rows["label"])
-    both = np.stack([rows["score"], rows["champion"]])[:, known]
-    cells, label = np.minimum((both * SCORE_CELLS).astype(int), SCORE_CELLS - 1), label[known]
-    sides = (label == 1, label == 0)
-    fine = [count(cell[side], SCORE_CELLS) for cell in cells for side in sides]
-    joint = [count(cells[0][side] * SCORE_CELLS + cells[1][side], SCORE_CELLS**2) for side in sides]
-    right = (both >= 0.5) == (label == 1)
-    outcomes = [right[0] & right[1], right[0] & ~right[1], ~right[0] & right[1], ~right[0] & ~right[1]]
-    losses = -np.log(np.clip(np.where(label == 1, both, 1 - both), 1e-15, 1))
-    sums = [(array[0] - array[1]) ** power for array in (losses, (both - label) ** 2) for power in (1, 2)]
-    first = np.arange(SCORE_CELLS)
-    ranges = [
-        np.stack([cell, cell + 1], axis=-1)
-        for cell in (first.repeat(SCORE_CELLS), np.tile(first, SCORE_CELLS))
-    ]
-    return PairSummary(
-        np.int64((~known).sum()), *(np.int64(one.sum()) for one in outcomes), *(one.sum() for one in sums),
-        *fine, *joint, *ranges,
-    )  # fmt: skip
-
-
 CASES = {
     MulticlassSummary: Case(draw_multiclass, summarise_multiclass),
     RegressionSummary: Case(draw_regression, summarise_regression),
-    PairSummary: Case(draw_pair, summarise_pair),
+    PairSummary: Case(pair_cases.draw_pair, pair_cases.summarise_pair),
+    ClassPairSummary: Case(pair_cases.draw_pair, pair_cases.summarise_class_pair),
+    ValuePairSummary: Case(pair_cases.draw_value_pair, pair_cases.summarise_value_pair),
     PanelSummary: Case(draw_panel, summarise_panel),
     ShiftSummary: Case(draw_score, summarise_shift),
     DecisionSummary: Case(draw_score, summarise_decision),

@@ -4,7 +4,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mlobs_pipelines.core.metrics import METRICS
-from mlobs_pipelines.core.summaries import LabelSummary, MulticlassSummary
+from mlobs_pipelines.core.summaries import ClassPairSummary, LabelSummary, MulticlassSummary
 from tests.core.cases import CASES, HORIZONS_H, LATENCY_EDGES, stack
 
 SHARE, POSITIVE, SIGNED, ANY = (0.0, 1.0), (0.0, np.inf), (-1.0, 1.0), (-np.inf, np.inf)
@@ -26,6 +26,7 @@ LIMITS = {
     "demographic_parity_difference": SHARE, "equalised_odds_difference": SHARE,
     "paired_count": POSITIVE, "auc_difference": SIGNED, "delong_p": SHARE, "accuracy_difference": SIGNED,
     "mcnemar_p": SHARE, "brier_difference": SIGNED, "log_loss_difference": ANY,
+    "mae_difference": ANY, "mse_difference": ANY,
     "drift_q": SHARE, "drifted_share": SHARE, "drifted_importance": SHARE,
     "js_distance": SHARE, "hellinger": SHARE, "linf": SHARE, "wasserstein": POSITIVE,
     "chi_square_p": SHARE, "cramers_v": SHARE, "unseen_share": SHARE, "out_of_range_share": SHARE,
@@ -41,7 +42,10 @@ LIMITS = {
     "mape_undefined_share": SHARE, "r2": (-np.inf, 1.0),
     **{f"absolute_error_p{level}": POSITIVE for level in (50, 90, 95)},
 }  # fmt: skip
-LIMITS_OF = {("brier_score", MulticlassSummary): (0.0, 2.0)}  # where another summary has other limits
+LIMITS_OF = {
+    ("brier_score", MulticlassSummary): (0.0, 2.0),
+    ("brier_difference", ClassPairSummary): (-2.0, 2.0),
+}  # where another summary has other limits
 FIELDS = ("value", "n", "lower", "upper", "bound", "noise", "sufficient")
 COUNTS = ("row_count", "request_count", "label_backlog", "paired_count")
 

@@ -1,14 +1,18 @@
 """Two versions on the same predictions, against the papers' formulas on the rows and against simulation."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 
 from mlobs_pipelines.core.metrics import METRICS
 from mlobs_pipelines.core.metrics.paired import _areas
-from mlobs_pipelines.core.summaries import PairSummary
+from mlobs_pipelines.core.summaries import ClassPairSummary, PairSummary
 from mlobs_pipelines.core.verdicts import Rule, judge
+from tests.core.pair_cases import draw_value_pair, summarise_value_pair
 from tests.core.pairs import delong_paired, draw, pair_summary
 
+AREAS = ("auc_difference", "delong_p")
 NAMES = [name for name, one in METRICS.items() if PairSummary in one.functions]
 TABLES = [
     (30, 6, 2, 10),
@@ -188,3 +192,27 @@ def test_few_pairs_are_undecided_in_words():
     ]
     assert not found(summary, "accuracy_difference").sufficient
     assert not found(summary, "mcnemar_p").sufficient
+
+
+def test_more_classes_have_the_same_decisions_and_losses():
+    """A multiclass model's comparison is that of the same decisions and losses, without the areas."""
+    summary = pair_summary(*draw(np.random.default_rng(13), 700, lift=0.2))
+    same = ClassPairSummary(**{item.name: getattr(summary, item.name) for item in fields(ClassPairSummary)})
+    assert {name for name, one in METRICS.items() if ClassPairSummary in one.functions} == {*NAMES} - {*AREAS}
+    for name in sorted({*NAMES} - {*AREAS}):
+        one, other = found(summary, name), found(same, name)
+        for field in ("value", "lower", "upper", "n"):
+            np.testing.assert_array_equal(getattr(one, field), getattr(other, field))
+
+
+def test_errors_have_the_interval_of_paired_differences():
+    """Of a regression model the differences of absolute and squared errors, as of the rows."""
+    rows = draw_value_pair(np.random.default_rng(14), 900)
+    known = ~np.isnan(rows["label"])
+    own, champion = (np.abs(rows[name] - rows["label"])[known] for name in ("own", "champion"))
+    summary = summarise_value_pair(rows)
+    for name, moved in {"mae_difference": own - champion, "mse_difference": own**2 - champion**2}.items():
+        half = 1.959964 * moved.std(ddof=1) / np.sqrt(moved.size)
+        estimate = found(summary, name)
+        assert (estimate.value, estimate.n) == (pytest.approx(moved.mean()), known.sum())
+        assert (estimate.upper - estimate.lower) / 2 == pytest.approx(half, rel=1e-6)

@@ -21,9 +21,12 @@ from mlobs_pipelines.core.metrics.estimates import (
 )
 from mlobs_pipelines.core.metrics.quality import MIN_CLASS, delong, placement, spread
 from mlobs_pipelines.core.metrics.registry import metric
+from mlobs_pipelines.core.metrics.regression import UNIT
 from mlobs_pipelines.core.metrics.sharing import shared
-from mlobs_pipelines.core.summaries import PairSummary
+from mlobs_pipelines.core.summaries import ClassPairSummary, PairSummary, ValuePairSummary
 from mlobs_pipelines.core.vocabulary import Amounts, Estimate, Floats, Ints
+
+AnyPairs = ClassPairSummary | ValuePairSummary
 
 EXACT_UNDER = 25  # discordant pairs
 _TAILS = np.array(
@@ -35,10 +38,12 @@ _TAILS = np.array(
 
 
 @metric("paired_count", PairSummary, family="quality", unit="rows")
-def paired_count(summary: PairSummary) -> Estimate:
+@metric("paired_count", ClassPairSummary, family="quality", unit="rows")
+@metric("paired_count", ValuePairSummary, family="quality", unit="rows")
+def paired_count(summary: AnyPairs) -> Estimate:
     """Predictions that both the version and the champion scored, labelled or not."""
 
-    def pairs(s: PairSummary) -> Amounts:
+    def pairs(s: AnyPairs) -> Amounts:
         return s.labelled + s.unlabelled
 
     return amount(summary, pairs, pairs)
@@ -135,7 +140,8 @@ def _between(cells: Amounts, where: Ints) -> Amounts:
 
 
 @metric("accuracy_difference", PairSummary, family="quality", direction=1)
-def accuracy_difference(summary: PairSummary) -> Estimate:
+@metric("accuracy_difference", ClassPairSummary, family="quality", direction=1)
+def accuracy_difference(summary: ClassPairSummary) -> Estimate:
     """Share of pairs only the version decided rightly minus share only the champion did.
 
     The 95 % interval is Agresti and Min's (2005): the normal one of matched pairs with half a pair added to
@@ -151,7 +157,7 @@ def accuracy_difference(summary: PairSummary) -> Estimate:
     return Estimate(value, np.asarray(seen), *ends, **enough(effective(n, squares), MIN_PROPORTION))
 
 
-def _decided(summary: PairSummary) -> tuple[Amounts, Amounts, Amounts]:
+def _decided(summary: ClassPairSummary) -> tuple[Amounts, Amounts, Amounts]:
     """Labelled pairs, and those that only the version, or only the champion, decided rightly."""
     return summary.labelled, summary.own_only, summary.champion_only
 
@@ -171,7 +177,8 @@ def _matched(own: Floats, champion: Floats, n: Floats) -> tuple[Floats, Floats]:
 
 
 @metric("mcnemar_p", PairSummary, family="quality")
-def mcnemar_p(summary: PairSummary) -> Estimate:
+@metric("mcnemar_p", ClassPairSummary, family="quality")
+def mcnemar_p(summary: ClassPairSummary) -> Estimate:
     """Two-sided p-value that both versions are right equally often, from the pairs on which only one is.
 
     McNemar's (1947) χ² with Edwards' (1948) correction for continuity; under 25 such pairs the exact
@@ -204,7 +211,8 @@ def _corrected(own: Amounts, champion: Amounts, scale: Floats) -> Floats:
 
 
 @metric("log_loss_difference", PairSummary, family="quality", direction=-1)
-def log_loss_difference(summary: PairSummary) -> Estimate:
+@metric("log_loss_difference", ClassPairSummary, family="quality", direction=-1)
+def log_loss_difference(summary: ClassPairSummary) -> Estimate:
     """Mean difference of the two log losses, with the normal 95 % interval of paired differences."""
     return average(summary, lambda s: (s.log_loss, s.log_loss_sq, s.labelled), floor=-np.inf)
 
@@ -212,6 +220,28 @@ def log_loss_difference(summary: PairSummary) -> Estimate:
 @metric("brier_difference", PairSummary, family="quality", direction=-1)
 def brier_difference(summary: PairSummary) -> Estimate:
     """Mean difference of the two (score - label)², with the normal 95 % interval of paired differences."""
+    return _squared(summary, 1.0)
+
+
+@metric("brier_difference", ClassPairSummary, family="quality", direction=-1)
+def multiclass_brier_difference(summary: ClassPairSummary) -> Estimate:
+    """Mean difference of the two Σ_k (score of class k - [label is k])², each at most 2."""
+    return _squared(summary, 2.0)
+
+
+def _squared(summary: ClassPairSummary, most: float) -> Estimate:
     return average(
-        summary, lambda s: (s.squared_error, s.squared_error_sq, s.labelled), floor=-1.0, ceiling=1.0
+        summary, lambda s: (s.squared_error, s.squared_error_sq, s.labelled), floor=-most, ceiling=most
     )
+
+
+@metric("mae_difference", ValuePairSummary, family="quality", unit=UNIT, direction=-1)
+def mae_difference(summary: ValuePairSummary) -> Estimate:
+    """Mean difference of the two absolute errors, with the normal 95 % interval of paired differences."""
+    return average(summary, lambda s: (s.absolute_error, s.absolute_error_sq, s.labelled), floor=-np.inf)
+
+
+@metric("mse_difference", ValuePairSummary, family="quality", unit=f"{UNIT}²", direction=-1)
+def mse_difference(summary: ValuePairSummary) -> Estimate:
+    """Mean difference of the two squared errors, with the normal 95 % interval of paired differences."""
+    return average(summary, lambda s: (s.squared_error, s.squared_error_sq, s.labelled), floor=-np.inf)

@@ -11,12 +11,14 @@ from mlobs_pipelines.core.summaries.labels import LabelSummary
 from mlobs_pipelines.core.summaries.multiclass import MulticlassSummary
 from mlobs_pipelines.core.summaries.operations import OperationSummary, QueueSummary, SkewSummary
 from mlobs_pipelines.core.summaries.outcomes import OutcomeSummary, PredictedSummary
-from mlobs_pipelines.core.summaries.paired import PairSummary
+from mlobs_pipelines.core.summaries.paired import PAIRS, ClassPairSummary, PairSummary, ValuePairSummary
 from mlobs_pipelines.core.summaries.regression import RegressionSummary
 from mlobs_pipelines.core.summaries.scores import DecisionSummary, GroupSummary, ScoreSummary, ShiftSummary
 
 __all__ = [
+    "PAIRS",
     "Additive",
+    "ClassPairSummary",
     "DecisionSummary",
     "FeatureSummary",
     "GroupSummary",
@@ -33,6 +35,7 @@ __all__ = [
     "ShiftSummary",
     "SkewSummary",
     "Summary",
+    "ValuePairSummary",
     "weighted",
 ]
 
@@ -45,6 +48,8 @@ Summary = (
     | PredictedSummary
     | OutcomeSummary
     | PairSummary
+    | ClassPairSummary
+    | ValuePairSummary
     | ShiftSummary
     | DecisionSummary
     | GroupSummary
