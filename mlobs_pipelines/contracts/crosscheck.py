@@ -6,7 +6,7 @@ What one document may say on its own is `monitor` and `odcs_checks`.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mlobs_pipelines.contracts.crosscheck_log import optional_problems, status_problems
+from mlobs_pipelines.contracts.crosscheck_log import attribution_problems, optional_problems, status_problems
 from mlobs_pipelines.contracts.crosscheck_privacy import privacy_problems
 from mlobs_pipelines.contracts.crosscheck_task import task_columns, task_problems
 from mlobs_pipelines.contracts.documents import Document
@@ -287,7 +287,8 @@ def _objectives(_: Read, monitor: Monitor, document: Document) -> Iterator[Probl
 def _words(read: Read, monitor: Monitor, document: Document) -> Iterator[Problem]:
     table = read.table("predictions")
     role = _find(table, "role") if table else None
-    yield from status_problems(table, monitor, document) if table else ()
+    for check in (status_problems, attribution_problems) if table else ():
+        yield from check(table, monitor, document)  # type: ignore[arg-type] # the table is there
     if table and role and set(role.allowed or ("any",)) - set(ROLES):
         place = ("schema", 0, "properties", table.names.index("role"))
         said = "role must be limited to the roles that are known here"

@@ -1,4 +1,4 @@
-"""What a prediction log may hold beside what it must: time waited in a queue, words for timeouts.
+"""What a prediction log may hold beside what it must: waiting times, words for timeouts, attributions.
 
 Whether columns of it may be kept as they are is `crosscheck_privacy`.
 """
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from mlobs_pipelines.contracts.documents import Document
 from mlobs_pipelines.contracts.monitor import Monitor
-from mlobs_pipelines.contracts.odcs import Kind, Table
+from mlobs_pipelines.contracts.odcs import Kind, Privacy, Table
 from mlobs_pipelines.contracts.problems import Problem, suggestion
 
 OPTIONAL = {"queue_ms": Kind.NUMBER}
@@ -20,6 +20,22 @@ def optional_problems(table: Table, document: Document) -> Iterator[Problem]:
         if column.kind is not kind:
             path = ("schema", 0, "properties", place, "logicalType")
             yield document.problem(path, f"{column.name} is declared as {column.kind}", f"valid: {kind}")
+
+
+def attribution_problems(table: Table, monitor: Monitor, document: Document) -> Iterator[Problem]:
+    """Return features whose attributions the contract does not have, or not as numbers that are kept."""
+    columns = {column.name: column for column in table.columns}
+    for feature, name in monitor.attribution_columns.items():
+        column = columns.get(name)
+        if column is None:
+            told = f"predictions have no column {name!r} for the attributions of {feature}"
+            yield document.problem(("attributions",), told, suggestion(name, table.names))
+        elif column.kind not in (Kind.NUMBER, Kind.INTEGER):
+            told = f"{name} is declared as {column.kind}"
+            yield document.problem(("attributions",), told, f"valid: {Kind.NUMBER}, {Kind.INTEGER}")
+        elif column.restricted or column.privacy is not Privacy.KEEP:
+            told = f"{name} is {column.classification} and stored as {column.privacy}: it cannot be read"
+            yield document.problem(("attributions",), told, "give it a classification that is kept")
 
 
 def status_problems(table: Table, monitor: Monitor, document: Document) -> Iterator[Problem]:

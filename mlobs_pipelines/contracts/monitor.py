@@ -23,6 +23,7 @@ from mlobs_pipelines.contracts.sections import (
     Name,
     Number,
     Owner,
+    PerFeature,
     Rate,
     Section,
     Share,
@@ -259,6 +260,9 @@ class Monitor(Section):
         Columns whose values split every metric.
     crosses
         Pairs of segments whose combined values split every metric too.
+    attributions
+        How the columns of predictions are named that hold each feature's attribution, such as its SHAP value;
+        None where the log has none.
     features, feature_views
         What the model reads and where it is served from.
     labels
@@ -295,6 +299,7 @@ class Monitor(Section):
     crosses: tuple[Annotated[Columns, Field(min_length=2, max_length=2)], ...] = ()
     features: Annotated[tuple[Feature, ...], Field(min_length=1)]
     feature_views: dict[Name, FeatureView] = Field(default_factory=dict)
+    attributions: PerFeature | None = None
     labels: Labels
     versions: Annotated[dict[VersionName, Version], Field(min_length=1)]
     compared_with: Comparison = Comparison(kind="training")
@@ -339,6 +344,13 @@ class Monitor(Section):
     def comparison(self, version: str) -> Comparison:
         """What the windows of a version are compared with."""
         return self.versions[version].compared_with or self.compared_with
+
+    @property
+    def attribution_columns(self) -> dict[str, str]:
+        """Column of the attributions by feature; none where the log has no attributions."""
+        if self.attributions is None:
+            return {}
+        return {name: self.attributions.format(feature=name) for name in self.feature_names}
 
     @property
     def feature_names(self) -> tuple[str, ...]:

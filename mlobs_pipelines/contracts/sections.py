@@ -27,6 +27,7 @@ from mlobs_pipelines.contracts.problems import suggestion
 
 Role = Literal["champion", "shadow", "canary"]
 _INSTANT = "an instant with its zone, as in 2014-02-01T00:00:00Z"
+_PER_FEATURE = re.compile(r"[A-Za-z0-9_]*\{feature\}[A-Za-z0-9_]*")
 _OWNER = re.compile(r"team:.+|[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
@@ -70,6 +71,12 @@ def _template(value: str) -> str:
     return value
 
 
+def _per_feature(value: str) -> str:
+    if not _PER_FEATURE.fullmatch(value) or value == "{feature}":
+        raise ValueError(f"{value!r} names no column for each feature; write it as in shap_{{feature}}")
+    return value
+
+
 def distinct(values: tuple[str, ...]) -> tuple[str, ...]:
     """Refuse a list that holds a value twice."""
     twice = [value for value, count in Counter(values).items() if count > 1]
@@ -92,6 +99,7 @@ Owner = Annotated[str, AfterValidator(_owner)]
 Timezone = Annotated[str, AfterValidator(_timezone)]
 Words = Annotated[tuple[Text, ...], AfterValidator(distinct)]
 Columns = Annotated[tuple[ColumnName, ...], AfterValidator(distinct)]
+PerFeature = Annotated[str, AfterValidator(_per_feature)]
 Template = Annotated[str, StringConstraints(min_length=1), AfterValidator(_template)]
 
 

@@ -10,6 +10,8 @@ import numpy as np
 
 from mlobs_pipelines.core.metrics.registry import Metric
 from mlobs_pipelines.core.summaries import (
+    AttributionPanel,
+    AttributionSummary,
     ClassPairSummary,
     FeatureSummary,
     LabelSummary,
@@ -230,8 +232,23 @@ def _value_pair() -> ValuePairSummary:
     )
 
 
+def _attribution() -> AttributionSummary:
+    cells, edges = _some(CELLS, 12), np.geomspace(0.01, 1, CELLS + 1)
+    n, middle = cells.sum(axis=-1), (edges[:-1] + edges[1:]) / 2
+    total = cells @ middle
+    return AttributionSummary(n, total, cells @ middle**2, 3 * total, cells, edges[:-1], edges[1:])
+
+
+def _attributions() -> AttributionPanel:
+    n = _some(3, 13) + 20
+    weights = np.array([0.3, 0.2, 0.1])
+    return AttributionPanel(n, n * weights, 2 * n * weights**2, weights[::-1], ("a", "b", "c"))
+
+
 SAMPLES: Mapping[type[Summary], Callable[[], Summary]] = {
     FeatureSummary: _feature,
+    AttributionSummary: _attribution,
+    AttributionPanel: _attributions,
     ScoreSummary: _score,
     MulticlassSummary: _multiclass,
     RegressionSummary: _regression,

@@ -14,6 +14,10 @@ from mlobs_pipelines.core.metrics import METRICS
 DASH = "\N{EN DASH}"
 TITLES = {
     "auc": "AUC",
+    "attribution_mean": "Mean attribution",
+    "attribution_share": "Share of all attributions",
+    "attribution_p95": "Attribution, 95 %",
+    "attribution_ndcg": "Attribution drift (NDCG)",
     "ece": "Calibration error (ECE)",
     "mce": "Largest calibration error (MCE)",
     "brier_score": "Brier score",

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlobs_pipelines.core.buckets import Grid, score_codes
+from mlobs_pipelines.engine.attributions import Attribution
 from mlobs_pipelines.engine.cells import stored
 from mlobs_pipelines.engine.features import (
     RECOMPUTED,
@@ -75,6 +76,8 @@ class ScanPlan:
         Sets of columns whose values together get statistics of their own.
     classes, values
         Of models that are not binary, as in `ScorePlan`.
+    attributions
+        Column of each feature's attributions, where the rows have them.
     """
 
     features: tuple[FeaturePlan, ...]
@@ -87,6 +90,7 @@ class ScanPlan:
     timeout_status: tuple[str, ...] = ("timeout",)
     classes: Mapping[str, str] = field(default_factory=dict)
     values: Grid | None = None
+    attributions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def scores(self) -> ScorePlan:
@@ -137,7 +141,7 @@ class LogScan:
     def __init__(self, plan: ScanPlan) -> None:
         self._groups = Groups(plan.segments, plan.crosses)
         cuts = self._groups.cuts
-        self._features = [feature_of(cuts, feature) for feature in plan.features]
+        self._features = _features(cuts, plan)
         self._requests = Requests(cuts, plan.good_status, plan.timeout_status)
 
     def add(self, batch: Rows) -> None:
@@ -151,7 +155,13 @@ class LogScan:
         return stored(self._groups, _all([*self._features, self._requests], self._groups))
 
 
-def _all(parts: Sequence[Feature | Part | Requests], groups: Groups) -> Iterator[Counted]:
+def _features(cuts: int, plan: ScanPlan) -> list[Feature | Attribution]:
+    """What counts the planned features, and their attributions."""
+    features = [feature_of(cuts, feature) for feature in plan.features]
+    return [*features, *(Attribution(cuts, *named) for named in plan.attributions.items())]
+
+
+def _all(parts: Sequence[Feature | Attribution | Part | Requests], groups: Groups) -> Iterator[Counted]:
     for part in parts:
         yield from part.counted(groups)
 
@@ -231,7 +241,7 @@ class TrainingScan:
 
     def __init__(self, plan: ScanPlan) -> None:
         self._groups = Groups(plan.segments, plan.crosses)
-        self._features = [feature_of(self._groups.cuts, feature) for feature in plan.features]
+        self._features = _features(self._groups.cuts, plan)
         self._scores = [Part(self._groups.cuts, "score", "cells")] if plan.scores.binary else []
 
     def add(self, batch: Rows) -> None:

@@ -6,6 +6,7 @@ A feature's cells are fixed once, on the first declared version that has it; its
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from mlobs_pipelines.core.buckets import (
     quantile_edges,
     score_codes,
 )
+from mlobs_pipelines.engine.attributions import SIZES
 from mlobs_pipelines.engine.scan import FeaturePlan, ScanPlan, floats, scan_labels, scan_training
 from mlobs_pipelines.engine.scores import ScorePlan, top_class
 from mlobs_pipelines.sources.deliveries import Place, Slot, UnreadableError
@@ -69,8 +71,11 @@ def _training(walk: Walk, version: str) -> tuple[pl.DataFrame, dict[str, float]]
     path = Path(declared.baseline.format(landing=walk.landing))
     monitor = walk.spec.monitor
     wanted = [*monitor.feature_names, *monitor.score_columns, *monitor.segments]
-    frame = labelled(monitor, version, path, _rows(version, path, tuple(dict.fromkeys(wanted))))
+    attributions = tuple(monitor.attribution_columns.values())
+    rows = _rows(version, path, tuple(dict.fromkeys(wanted)), attributions)
+    frame = labelled(monitor, version, path, rows)
     numbers = [f.name for f in monitor.features if f.kind == "numeric"]
+    numbers += [name for name in attributions if name in frame.columns]
     wrong = [name for name in [*numbers, *monitor.score_columns] if not numeric(frame.schema[name])]
     if wrong:
         raise BaselineError(f"baseline of {version}: {path}: column {', '.join(wrong)} does not hold numbers")
@@ -79,11 +84,14 @@ def _training(walk: Walk, version: str) -> tuple[pl.DataFrame, dict[str, float]]
     )
 
 
-def _rows(version: str, path: Path, columns: tuple[str, ...]) -> pl.DataFrame:
-    slot = Slot("baseline", date.min, (*columns, LABEL))
+def _rows(version: str, path: Path, columns: tuple[str, ...], attributions: tuple[str, ...]) -> pl.DataFrame:
+    """Rows with the columns asked for; labels where there are any, attributions where all or none are."""
+    slot = Slot("baseline", date.min, (*columns, *attributions, LABEL))
     for delivery in deliveries(Place("local", "parquet", str(path)), slot) if path.is_file() else ():
         if delivery.problem:
             raise BaselineError(f"baseline of {version}: {path}: {delivery.problem}")
+        if set(attributions) & set(delivery.columns):
+            columns = (*columns, *attributions)
         absent = sorted(set(columns) - set(delivery.columns))
         if absent:
             raise BaselineError(f"baseline of {version}: {path}: missing column {', '.join(absent)}")
@@ -119,11 +127,11 @@ def _publish(
     described = [{**row, "model_version": version} for row in described]
     fixed = pa.schema([field for field in BASELINE_FEATURES.schema if field.name != "baseline_id"])
     table = pa.Table.from_pylist(described, schema=fixed)
-    baseline_id = hashlib.sha256(content_hash(table).encode()).hexdigest()[:16]
+    statistics = _statistics(walk, version, rows, plans, grids.get(SCORE))
+    baseline_id = _id(table, statistics)
     table = table.append_column("baseline_id", _repeat(baseline_id, len(described)))
     features = table.select(BASELINE_FEATURES.schema.names).cast(BASELINE_FEATURES.schema)
     walk.lake.replace(walk.model, BASELINE_FEATURES, [(version,)], features, commit=walk.commit)
-    statistics = _statistics(walk, version, rows, plans, grids.get(SCORE))
     published = walk.lake.replace(walk.model, BASELINE_LAYOUT, [(version,)], statistics, commit=walk.commit)
     return Outcome(
         rows.num_rows,
@@ -133,6 +141,13 @@ def _publish(
         {},
         {"baseline_id": baseline_id, "features": len(plans)},
     )
+
+
+def _id(features: pa.Table, statistics: pa.Table) -> str:
+    """Short hash of what windows are compared with: how features are binned and, if known, attributed."""
+    sizes = statistics.filter(pc.equal(statistics.column("part"), SIZES))
+    told = content_hash(features) + (content_hash(sizes) if sizes.num_rows else "")
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def _repeat(text: str, times: int) -> pa.Array:
@@ -155,6 +170,8 @@ def _statistics(
         classes=monitor.classes,
         values=values,
     )
+    if set(monitor.attribution_columns.values()) <= set(rows.column_names):
+        plan = replace(plan, attributions=monitor.attribution_columns)
     counted = scan_training(rows, plan)
     if LABEL not in rows.column_names:
         if plan.scores.binary:

@@ -119,4 +119,5 @@ def scan_plan(walk: Walk, baselines: Mapping[str, Baseline]) -> ScanPlan:
         monitor.timeout_status,
         monitor.classes,
         grids.get(SCORE),
+        monitor.attribution_columns,
     )

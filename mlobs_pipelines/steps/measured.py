@@ -37,6 +37,7 @@ from mlobs_pipelines.steps.against import (
     score_drift_summary,
     shift_summary,
 )
+from mlobs_pipelines.steps.attributed import attribution_panel, attribution_summaries, explained
 from mlobs_pipelines.steps.bins import LABELLED, SCORE, Baseline
 from mlobs_pipelines.steps.outcomes import (
     class_outcomes,
@@ -101,6 +102,8 @@ def measured(
         panel[feature.name] = feature_summary(counts, base, feature.name, binned)
         yield from _feature(case, feature, panel[feature.name])
     yield from _score(case)
+    if spec.monitor.attributions is not None:
+        yield from _attributed(case)
     for summary in _summaries(case, panel):
         found = _run(case, "", summary)
         yield from _of_all_rows(found, len(counts.groups)) if isinstance(summary, GroupSummary) else found
@@ -179,6 +182,16 @@ def _score(case: _Case) -> Iterator[Measured]:
     for metric, _, estimate in _grouped(case, SCORE, drift, numeric=True):
         if metric.family == "drift" or metric.name == ROW_COUNT:
             yield metric, "" if metric.name == ROW_COUNT else SCORE, estimate
+
+
+def _attributed(case: _Case) -> Iterator[Measured]:
+    """What each feature did to the scores, and whether the features rank as in the baseline."""
+    importance = {f.name: case.baseline.features[f.name].importance for f in case.spec.monitor.features}
+    panel = attribution_panel(case.counts, case.base, importance)
+    for name, summary in attribution_summaries(case.counts, panel):
+        yield from _run(case, name, summary)
+    for metric, name, found in _run(case, "", panel):
+        yield metric, name, explained(found, panel) if named(case.spec, metric) else found
 
 
 def layered(counts: Counts, build: Callable[[Counts], Layer]) -> Layer:

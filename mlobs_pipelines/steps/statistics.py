@@ -93,7 +93,7 @@ def _count_day(walk: Walk, plan: ScanPlan, day: str) -> _Counted:
 def _log_batches(walk: Walk, plan: ScanPlan, day: str) -> Iterator[pa.RecordBatch]:
     """The day's predictions known by now, with recomputed features beside the served ones."""
     names = {feature.name: RECOMPUTED + feature.name for feature in plan.features if feature.recomputed}
-    served = (feature.name for feature in plan.features)
+    served = (*(feature.name for feature in plan.features), *plan.attributions.values())
     log = _rows(walk, log_layout(walk.spec), day, (*LOG_COLUMNS, *served, *_cut_by(plan)))
     snapshots = _rows(walk, snapshots_layout(walk.spec), day, ("day", KEY, *names))
     for batch in beside(log, snapshots, KEY, names) if names else log:

@@ -279,7 +279,7 @@ def operation_summary(counts: Counts) -> OperationSummary:
     status = counts.counts(REQUESTS, STATUS, len(STATUS_CODES))
     total, timeouts = status.sum(axis=-1), status[..., STATUS_CODES["timeout"]]
     errors = total - status[..., STATUS_CODES["good"]]
-    return OperationSummary(total, errors, timeouts, *_durations(counts, LATENCY), _hours(counts))
+    return OperationSummary(total, errors, timeouts, *sized(counts, REQUESTS, LATENCY), _hours(counts))
 
 
 def requests_of(counts: Counts) -> Amounts:
@@ -289,12 +289,12 @@ def requests_of(counts: Counts) -> Amounts:
 
 def queue_summary(counts: Counts) -> QueueSummary:
     """Time waited by the requests of every window."""
-    return QueueSummary(*_durations(counts, QUEUE))
+    return QueueSummary(*sized(counts, REQUESTS, QUEUE))
 
 
-def _durations(counts: Counts, part: str) -> tuple[Amounts, Floats, Floats]:
-    """Requests per cell of a duration, and the edges of the cells."""
-    flat, group, day = counts.flat(REQUESTS, part)
+def sized(counts: Counts, subject: str, part: str) -> tuple[Amounts, Floats, Floats]:
+    """Rows per cell of the grid that is the same for all models, and the edges of the cells."""
+    flat, group, day = counts.flat(subject, part)
     # A quantile takes one cell at least, be it empty: a training set has no latency.
     codes = np.unique(flat.codes if flat.codes.size else np.zeros(1)).astype(np.int32)
     found = counts.windows(group, day, np.searchsorted(codes, flat.codes), codes.size, flat.counts)

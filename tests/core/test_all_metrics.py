@@ -32,6 +32,8 @@ LIMITS = {
     "chi_square_p": SHARE, "cramers_v": SHARE, "unseen_share": SHARE, "out_of_range_share": SHARE,
     "cardinality": POSITIVE, "value_mean": ANY, "value_std": POSITIVE, "value_min": ANY, "value_max": ANY,
     **{f"value_p{level:02d}": ANY for level in (1, 5, 25, 50, 75, 95, 99)},
+    "attribution_mean": POSITIVE, "attribution_share": SHARE, "attribution_p95": (1e-3, 10.0),
+    "attribution_ndcg": SHARE,
     "timeout_share": SHARE, "availability": SHARE,
     **{f"queue_time_p{level}": LATENCY for level in (50, 95, 99)},
     "latency_p50": LATENCY, "latency_p95": LATENCY, "latency_p99": LATENCY,

@@ -66,7 +66,15 @@ class Book:
         return found
 
 
-VALUED = ("moments", "skew", "log_loss", "squared_error", "reliability_positive", "reliability_negative")
+VALUED = (
+    "moments",
+    "skew",
+    "attribution",
+    "log_loss",
+    "squared_error",
+    "reliability_positive",
+    "reliability_negative",
+)
 
 
 def _row(cells, codes, pair):
@@ -92,7 +100,15 @@ def plain_log(rows, plan):
             time = row.get(column)
             if time is not None and math.isfinite(time):
                 book.write(row, "requests", part, int(bucket_codes(np.array([time]))[0]))
+        for feature, column in plan.attributions.items():
+            _attribution(book, row, feature, row[column])
     return book.rows(VALUED)
+
+
+def _attribution(book, row, feature, value):
+    if value is not None and math.isfinite(value):
+        book.write(row, feature, "attribution", 0, abs(value))
+        book.write(row, feature, "attribution_cells", int(bucket_codes(np.array([abs(value)]))[0]))
 
 
 def _feature(book, row, feature):

@@ -21,6 +21,7 @@ PLAN = ScanPlan(
     {"v1": 0.5, "v2": 0.25},
     horizons_s=(3600.0, 7200.0),
     crosses=(("c", "flag"),),
+    attributions={"x": "pit__x", "c": "queue_ms"},
 )
 
 

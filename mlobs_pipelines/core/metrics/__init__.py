@@ -6,6 +6,7 @@ not know windows, thresholds or tables. Importing this package registers every m
 
 from mlobs_pipelines.core.metrics import (
     attribution,
+    attribution_drift,
     calibration,
     distances,
     drift,
@@ -30,6 +31,7 @@ __all__ = [
     "METRICS",
     "Metric",
     "attribution",
+    "attribution_drift",
     "calibration",
     "distances",
     "drift",

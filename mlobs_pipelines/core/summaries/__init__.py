@@ -6,6 +6,7 @@ same sums by rows seen and by squared weights go along. Nothing in this package 
 """
 
 from mlobs_pipelines.core.summaries.additive import Additive, weighted
+from mlobs_pipelines.core.summaries.attributions import AttributionPanel, AttributionSummary
 from mlobs_pipelines.core.summaries.features import FeatureSummary, PanelSummary
 from mlobs_pipelines.core.summaries.labels import LabelSummary
 from mlobs_pipelines.core.summaries.multiclass import MulticlassSummary
@@ -19,6 +20,8 @@ __all__ = [
     "PAIRS",
     "Additive",
     "ClassPairSummary",
+    "AttributionPanel",
+    "AttributionSummary",
     "DecisionSummary",
     "FeatureSummary",
     "GroupSummary",
@@ -41,6 +44,8 @@ __all__ = [
 
 Summary = (
     FeatureSummary
+    | AttributionSummary
+    | AttributionPanel
     | PanelSummary
     | ScoreSummary
     | MulticlassSummary
