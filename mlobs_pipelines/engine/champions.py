@@ -3,7 +3,7 @@
 Rows come batch by batch, ascending by prediction; what is counted of a pair is `pairs`' business.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -14,11 +14,13 @@ from mlobs_pipelines.engine.groups import WEIGHT
 
 CHAMPION = "champion"
 BESIDE = "champion__"
-_TAKEN = ("score", "model_version", WEIGHT)
+_VERSION = "model_version"
 
 
-def beside_champion(batches: Iterator[pa.RecordBatch], key: str) -> Iterator[pa.RecordBatch]:
-    """Add the champion's score, version and weight to rows, null where there is no pair.
+def beside_champion(
+    batches: Iterator[pa.RecordBatch], key: str, scores: Sequence[str] = ("score",)
+) -> Iterator[pa.RecordBatch]:
+    """Add the champion's scores, version and weight to rows, null where there is no pair.
 
     The champion is the one that has this role in the same rows, so it may change from day to day. Its own
     rows are no pairs, nor are rows of predictions for which it has no score. Of two champions of one
@@ -27,15 +29,17 @@ def beside_champion(batches: Iterator[pa.RecordBatch], key: str) -> Iterator[pa.
     Parameters
     ----------
     batches
-        With ``role``, ``score`` and ``model_version``, ascending by `key`.
+        With ``role``, ``model_version`` and the scores, ascending by `key`.
     key
         Column of texts that names the prediction.
+    scores
+        Columns of a score: one, or one per class.
 
     Yields
     ------
     pyarrow.RecordBatch
-        The same rows with further columns ``champion__score``, ``champion__model_version`` and, where rows
-        have weights, ``champion__sample_weight``; no prediction is in two batches.
+        The same rows with a column ``champion__<name>`` for each score, the version and, where rows have
+        weights, the weight; no prediction is in two batches.
     """
     held: pa.RecordBatch | None = None
     for batch in batches:
@@ -46,9 +50,9 @@ def beside_champion(batches: Iterator[pa.RecordBatch], key: str) -> Iterator[pa.
         start = pc.sum(pc.less(keys, keys[-1])).as_py() or 0
         held = joined.slice(start)
         if start:
-            yield _paired(joined.slice(0, start), key)
+            yield _paired(joined.slice(0, start), key, scores)
     if held is not None:
-        yield _paired(held, key)
+        yield _paired(held, key, scores)
 
 
 def _joined(first: pa.RecordBatch, second: pa.RecordBatch) -> pa.RecordBatch:
@@ -56,18 +60,20 @@ def _joined(first: pa.RecordBatch, second: pa.RecordBatch) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([pa.concat_arrays(pair) for pair in both], names=first.schema.names)
 
 
-def _paired(batch: pa.RecordBatch, key: str) -> pa.RecordBatch:
-    where = _champions(batch, key)
+def _paired(batch: pa.RecordBatch, key: str, scores: Sequence[str]) -> pa.RecordBatch:
+    where = _champions(batch, key, scores)
     index = pa.array(where, mask=where < 0)
     columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-    beside = {BESIDE + name: columns[name].take(index) for name in _TAKEN if name in columns}
+    taken = (name for name in (*scores, _VERSION, WEIGHT) if name in columns)
+    beside = {BESIDE + name: columns[name].take(index) for name in taken}
     return pa.RecordBatch.from_pydict(columns | beside)
 
 
-def _champions(batch: pa.RecordBatch, key: str) -> Ints:
+def _champions(batch: pa.RecordBatch, key: str, scores: Sequence[str]) -> Ints:
     """Position of the champion's row of the same prediction; -1 where there is none, and for its own."""
     leads = _flags(pc.equal(batch.column("role"), CHAMPION))
-    scored = np.flatnonzero(leads & _flags(batch.column("score").is_valid()))
+    complete = [_flags(batch.column(name).is_valid()) for name in scores]
+    scored = np.flatnonzero(np.logical_and.reduce([leads, *complete]))
     if leads.all() or not scored.size:
         return np.full(leads.size, -1, dtype=np.int64)
     keys = batch.column(key)
@@ -80,7 +86,7 @@ def _champions(batch: pa.RecordBatch, key: str) -> Ints:
 
 
 def _by_version(batch: pa.RecordBatch, rows: Ints) -> Ints:
-    names = batch.column("model_version").take(pa.array(rows)).cast(pa.string())
+    names = batch.column(_VERSION).take(pa.array(rows)).cast(pa.string())
     found: Ints = pc.sort_indices(names).to_numpy().astype(np.int64)
     return found
 

@@ -24,7 +24,7 @@ from mlobs_pipelines.engine.features import (
     floats,
 )
 from mlobs_pipelines.engine.groups import Assigned, Groups, Rows
-from mlobs_pipelines.engine.pairs import BinaryPairs
+from mlobs_pipelines.engine.pairs import pairs_of
 from mlobs_pipelines.engine.parts import Counted, FlagPart, Part
 from mlobs_pipelines.engine.reading import BATCH_ROWS
 from mlobs_pipelines.engine.requests import Requests
@@ -171,27 +171,26 @@ class LabelScan:
 
     Batches hold ``day``, ``model_version``, ``role``, ``score`` or a column per class, ``label``, ``state``,
     ``lag_s``, ``age_s``, segments and, where rows were sampled, ``sample_weight``. Rows without a score are
-    left out. Rows of a binary model beside which the champion's score stands (`champions.beside_champion`)
-    are counted as pairs too.
+    left out. Rows beside which the champion's score stands (`champions.beside_champion`) are counted as pairs
+    too.
     """
 
     def __init__(self, plan: ScanPlan) -> None:
         self._plan, self._groups = plan, Groups(plan.segments, plan.crosses)
         cuts = self._groups.cuts
         self._scores, self._lags = scores_of(cuts, plan.scores), _Lags(cuts, plan)
-        self._pairs = [BinaryPairs(self._groups, plan.thresholds)] if plan.scores.binary else []
+        self._pairs = pairs_of(self._groups, plan.scores)
 
     def add(self, batch: Rows) -> None:
         """Count a batch."""
         scored = _complete(batch, self._plan.scores.columns)
         rows = self._groups.assign(scored)
         works = [partial(part.add, rows, scored) for part in (self._scores, self._lags)]
-        all_done([*works, *(partial(pairs.add, scored) for pairs in self._pairs)], scored.num_rows)
+        all_done([*works, partial(self._pairs.add, scored)], scored.num_rows)
 
     def finish(self) -> pa.Table:
         """Rows of ``CELLS_SCHEMA``."""
-        paired = (part for pairs in self._pairs for part in pairs.parts)
-        parts = [*self._scores.parts, *self._lags.parts, *paired]
+        parts = [*self._scores.parts, *self._lags.parts, *self._pairs.parts]
         return stored(self._groups, _all(parts, self._groups))
 
 

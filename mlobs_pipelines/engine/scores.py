@@ -145,14 +145,15 @@ class ClassScores:
         """Count rows that have a score for every class."""
         scores = np.column_stack([floats(scored.column(name)) for name in self._classes.values()])
         predicted, top = top_class(scores)
-        label = _class_index(scored.column("label"), tuple(self._classes))
+        label = class_index(scored.column("label"), tuple(self._classes))
         labelled = label >= 0
         self._top.add(rows, score_codes(top))
         self._predicted.add(rows, predicted)
         self._waiting.add(rows, np.where(labelled, -1, 0))
         self._confusion.add(rows, np.where(labelled, label * len(self._classes) + predicted, -1))
         self._by_class(rows, scores, label)
-        self._losses(rows, scores, label)
+        for part, value in zip(self._exact, class_losses(scores, label), strict=True):
+            part.add(rows, np.where(labelled, 0, -1), value)
         bins = np.minimum((top * RELIABILITY_BINS).astype(np.int64), RELIABILITY_BINS - 1)
         for part, mask in zip(self._reliability, (predicted == label, predicted != label), strict=True):
             part.add(rows, np.where(labelled & mask, bins, -1), top)
@@ -164,13 +165,20 @@ class ClassScores:
             self._own.add(rows, np.where(label == index, codes, -1))
             self._others.add(rows, np.where((label >= 0) & (label != index), codes, -1))
 
-    def _losses(self, rows: Assigned, scores: Floats, label: Ints) -> None:
-        of_label = np.maximum(label, 0)[:, np.newaxis]
-        true = np.take_along_axis(scores, of_label, axis=1)[:, 0]
-        loss = -np.log(np.clip(true, LOG_FLOOR, 1 - LOG_FLOOR))
-        squared = ((scores - (np.arange(scores.shape[1]) == of_label)) ** 2).sum(axis=1)
-        for part, value in zip(self._exact, (loss, squared), strict=True):
-            part.add(rows, np.where(label >= 0, 0, -1), value)
+
+def class_losses(scores: Floats, label: Ints) -> tuple[Floats, Floats]:
+    """-ln(score of the true class), and Σ over classes of (score - [label is the class])², of each row.
+
+    Parameters
+    ----------
+    scores : (n, K) float64
+    label : (n,) int64
+        Position of the true class; what is told of rows without one, -1, means nothing.
+    """
+    of_label = np.maximum(label, 0)[:, np.newaxis]
+    true = np.take_along_axis(scores, of_label, axis=1)[:, 0]
+    loss: Floats = -np.log(np.clip(true, LOG_FLOOR, 1 - LOG_FLOOR))
+    return loss, ((scores - (np.arange(scores.shape[1]) == of_label)) ** 2).sum(axis=1)
 
 
 def top_class(scores: Floats) -> tuple[Ints, Floats]:
@@ -188,7 +196,7 @@ def top_class(scores: Floats) -> tuple[Ints, Floats]:
     return index, np.take_along_axis(scores, index[:, np.newaxis], axis=1)[:, 0]
 
 
-def _class_index(labels: pa.ChunkedArray | pa.Array, classes: tuple[str, ...]) -> Ints:
+def class_index(labels: pa.ChunkedArray | pa.Array, classes: tuple[str, ...]) -> Ints:
     """Position of each label among the classes; -1 where there is none."""
     encoded = dictionary(labels)
     place = {name: index for index, name in enumerate(classes)}

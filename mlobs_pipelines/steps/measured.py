@@ -21,7 +21,6 @@ from mlobs_pipelines.core.summaries import (
     GroupSummary,
     LabelSummary,
     MulticlassSummary,
-    PairSummary,
     RegressionSummary,
     ScoreSummary,
     Summary,
@@ -46,7 +45,7 @@ from mlobs_pipelines.steps.outcomes import (
     regression_summary,
     value_outcomes,
 )
-from mlobs_pipelines.steps.pairing import has_pairs, pair_summaries, stacked
+from mlobs_pipelines.steps.pairing import KINDS, has_pairs, pair_summaries, stacked
 from mlobs_pipelines.steps.windows import (
     Counts,
     Group,
@@ -154,13 +153,14 @@ def _regression(case: _Case) -> Iterator[Summary]:
 
 def _pairs(case: _Case) -> Iterator[Measured]:
     """The version against the champion, if it was ever beside it or an objective is about that."""
-    metrics = _metrics_of(case.spec, PairSummary)
+    task = case.spec.monitor.task
+    metrics = _metrics_of(case.spec, KINDS[task])
     if not (has_pairs(case.counts) or any(named(case.spec, metric) for metric in metrics)):
         return
     # One group at a time: its summary is large, and what metrics share of it is kept for the latest alone.
     found = [
         [accounted(metric.function(pairs), pairs, _told(case, metric)) for metric in metrics]
-        for pairs in pair_summaries(case.counts)
+        for pairs in pair_summaries(case.counts, task)
     ]
     for metric, *estimates in zip(metrics, *found, strict=True):
         yield metric, "", stacked(estimates)

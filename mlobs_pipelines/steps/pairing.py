@@ -4,7 +4,7 @@ Groups are taken one by one, since a small one fills few of the cells that a lar
 `core.summaries.paired`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -12,12 +12,18 @@ import numpy as np
 import pyarrow as pa
 
 from mlobs_pipelines.core.pairing import pair_ranges
-from mlobs_pipelines.core.summaries import PairSummary, weighted
+from mlobs_pipelines.core.summaries import ClassPairSummary, PairSummary, Summary, ValuePairSummary, weighted
 from mlobs_pipelines.core.vocabulary import Amounts, Estimate, Ints
 from mlobs_pipelines.engine.pairs import AGREEMENT_CODES, PAIR
 from mlobs_pipelines.steps.windows import Counts
 
 SIDES = ("positive", "negative")
+KINDS: Mapping[str, type[Summary]] = {
+    "binary": PairSummary,
+    "multiclass": ClassPairSummary,
+    "regression": ValuePairSummary,
+}
+Pairs = PairSummary | ClassPairSummary | ValuePairSummary
 
 
 def has_pairs(counts: Counts) -> bool:
@@ -25,13 +31,13 @@ def has_pairs(counts: Counts) -> bool:
     return any(subject == PAIR for subject, _ in counts.parts)
 
 
-def pair_summaries(counts: Counts) -> Iterator[PairSummary]:
+def pair_summaries(counts: Counts, task: str) -> Iterator[Pairs]:
     """Pairs of every window, one summary per group, in their order."""
     by_group = {name: _split(rows) for name, rows in counts.parts.items() if name[0] == PAIR}
     for group in counts.groups:
         mine = {name: found[group] for name, found in by_group.items() if group in found}
         layers = replace(counts, parts=mine, groups=[group]).layers()
-        yield weighted(*(_pair_summary(layer) for layer in layers))
+        yield weighted(*(_BUILD[task](layer) for layer in layers))
 
 
 def stacked(estimates: Sequence[Estimate]) -> Estimate:
@@ -53,8 +59,8 @@ def _split(rows: pa.Table) -> Mapping[tuple[str, str], pa.Table]:
     return {group: rows.take(pa.array(at)) for group, at in found.items()}
 
 
-def _pair_summary(counts: Counts) -> PairSummary:
-    """Pairs of one group."""
+def _binary(counts: Counts) -> PairSummary:
+    """Pairs of one group of a binary model."""
     cells = _codes(counts, [f"{whose}_{side}" for whose in ("own", "champion") for side in SIDES])
     joint = _codes(counts, [f"joint_{side}" for side in SIDES])
     found: dict[str, Any] = {
@@ -62,14 +68,45 @@ def _pair_summary(counts: Counts) -> PairSummary:
         for whose in ("own", "champion", "joint")
         for side in SIDES
     }
+    own, champion = (np.searchsorted(cells, ends) for ends in pair_ranges(joint))
+    return PairSummary(own_range=own, champion_range=champion, **found, **_decisions(counts))
+
+
+def _classes(counts: Counts) -> ClassPairSummary:
+    return ClassPairSummary(**_decisions(counts))
+
+
+def _values(counts: Counts) -> ValuePairSummary:
+    labelled = counts.counts(PAIR, "absolute_error", 1)[0, :, 0]
+    sums = _sums(counts, "absolute_error", "squared_error")
+    return ValuePairSummary(labelled=labelled, unlabelled=_unlabelled(counts), **sums)
+
+
+_BUILD: Mapping[str, Callable[[Counts], Pairs]] = {
+    "binary": _binary,
+    "multiclass": _classes,
+    "regression": _values,
+}
+
+
+def _decisions(counts: Counts) -> dict[str, Any]:
+    """What pairs of every class model have."""
     agreement = counts.counts(PAIR, "agreement", len(AGREEMENT_CODES))[0]
-    found |= {name: agreement[..., code] for name, code in AGREEMENT_CODES.items()}
-    for name in ("log_loss", "squared_error"):
+    found = {name: agreement[..., code] for name, code in AGREEMENT_CODES.items()}
+    return found | _sums(counts, "log_loss", "squared_error") | {"unlabelled": _unlabelled(counts)}
+
+
+def _sums(counts: Counts, *names: str) -> dict[str, Any]:
+    """Σ and Σ² of differences."""
+    found: dict[str, Any] = {}
+    for name in names:
         first, second = counts.sums(PAIR, name, 1)
         found |= {name: first[0, :, 0], f"{name}_sq": second[0, :, 0]}
-    own, champion = (np.searchsorted(cells, ends) for ends in pair_ranges(joint))
-    unlabelled = counts.counts(PAIR, "unlabelled", 1)[0, :, 0]
-    return PairSummary(unlabelled=unlabelled, own_range=own, champion_range=champion, **found)
+    return found
+
+
+def _unlabelled(counts: Counts) -> Amounts:
+    return np.asarray(counts.counts(PAIR, "unlabelled", 1)[0, :, 0])
 
 
 def _codes(counts: Counts, parts: list[str]) -> Ints:

@@ -82,7 +82,7 @@ def _count_day(walk: Walk, plan: ScanPlan, day: str) -> _Counted:
     found = []
     columns = (*LABEL_COLUMNS, *plan.scores.columns, *_cut_by(plan))
     labelled = _rows(walk, labelled_layout(walk.spec), day, columns)
-    for batch in beside_champion(labelled, KEY) if plan.scores.binary else labelled:
+    for batch in beside_champion(labelled, KEY, plan.scores.columns):
         labels.add(batch)
         found.append(pc.max(batch.column("as_of")).as_py())
     # Knowledge time of the labels is that of the join, which may be older than this run's.
