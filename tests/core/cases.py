@@ -28,7 +28,7 @@ from mlobs_pipelines.core.summaries import (
     ValuePairSummary,
     weighted,
 )
-from tests.core import pair_cases
+from tests.core import attribution_cases, pair_cases
 from tests.core.outcomes import summarise_outcome, summarise_predicted
 
 RELIABILITY_BINS = 15
@@ -355,70 +355,9 @@ def summarise_panel(rows):
     return PanelSummary(bins, PANEL_BEFORE, PANEL_WIDTH, np.array([0.5, np.nan, 0.1]), ("x0", "x1", "x2"))
 
 
-def draw_pair(rng, n):
-    """Scores of two versions that are much alike, with labels that are late or void for a tenth."""
-    rows, logit = draw_score(rng, n), rng.normal(0, 0.5, n)
-    odds = rows["score"] / (1 - rows["score"]) * np.exp(logit)
-    return rows | {"champion": odds / (1 + odds)}
-
-
-def summarise_pair(rows):
-    """Both scores by label over 64 cells, alone and together."""
-    label, known = rows["label"], ~np.isnan(rows["label"])
-    both = np.stack([rows["score"], rows["champion"]])[:, known]
-    cells, label = np.minimum((both * SCORE_CELLS).astype(int), SCORE_CELLS - 1), label[known]
-    sides = (label == 1, label == 0)
-    fine = [count(cell[side], SCORE_CELLS) for cell in cells for side in sides]
-    joint = [count(cells[0][side] * SCORE_CELLS + cells[1][side], SCORE_CELLS**2) for side in sides]
-    right = (both >= 0.5) == (label == 1)
-    outcomes = [right[0] & right[1], right[0] & ~right[1], ~right[0] & right[1], ~right[0] & ~right[1]]
-    losses = -np.log(np.clip(np.where(label == 1, both, 1 - both), 1e-15, 1))
-    sums = [(array[0] - array[1]) ** power for array in (losses, (both - label) ** 2) for power in (1, 2)]
-    first = np.arange(SCORE_CELLS)
-    ranges = [
-        np.stack([cell, cell + 1], axis=-1)
-        for cell in (first.repeat(SCORE_CELLS), np.tile(first, SCORE_CELLS))
-    ]
-    return PairSummary(
-        np.int64((~known).sum()), *(np.int64(one.sum()) for one in outcomes), *(one.sum() for one in sums),
-        *fine, *joint, *ranges,
-    )  # fmt: skip
-
-
-SIZE_EDGES = np.geomspace(1e-3, 10, 61)
-BEFORE_SIZES = np.array([0.4, 0.1, 0.2, np.nan])
-
-
-def draw_attribution(rng, n):
-    """Attributions of four features, the second of which is sometimes missing."""
-    sizes = np.clip(rng.lognormal(np.log([0.3, 0.2, 0.1, 0.1]), 1, (n, 4)), 1.001e-3, 9.99)
-    sizes[:, 1] = np.where(rng.random(n) < 0.1, np.nan, sizes[:, 1])
-    return {f"x{i}": np.where(rng.random(n) < 0.5, -sizes[:, i], sizes[:, i]) for i in range(4)}
-
-
-def summarise_attribution(rows):
-    """The second feature's attributions."""
-    sizes = np.abs(rows["x1"][~np.isnan(rows["x1"])])
-    whole = np.nansum(
-        [np.abs(values).sum() if name != "x1" else sizes.sum() for name, values in rows.items()]
-    )
-    cells = count(np.searchsorted(SIZE_EDGES, sizes) - 1, SIZE_EDGES.size - 1)
-    sums = sizes.sum(), (sizes**2).sum(), whole
-    return AttributionSummary(np.int64(sizes.size), *sums, cells, SIZE_EDGES[:-1], SIZE_EDGES[1:])
-
-
-def summarise_attributions(rows):
-    """All features' attributions beside the baseline's weights, one of which is not known."""
-    sizes = np.abs(np.stack(list(rows.values()), axis=-1)).reshape(-1, 4)
-    n = (~np.isnan(sizes)).sum(axis=0)
-    return AttributionPanel(
-        n, np.nansum(sizes, axis=0), np.nansum(sizes**2, axis=0), BEFORE_SIZES, tuple(rows)
-    )
-
-
 CASES = {
-    AttributionSummary: Case(draw_attribution, summarise_attribution),
-    AttributionPanel: Case(draw_attribution, summarise_attributions),
+    AttributionSummary: Case(attribution_cases.draw_attribution, attribution_cases.summarise_attribution),
+    AttributionPanel: Case(attribution_cases.draw_attribution, attribution_cases.summarise_attributions),
     MulticlassSummary: Case(draw_multiclass, summarise_multiclass),
     RegressionSummary: Case(draw_regression, summarise_regression),
     PairSummary: Case(pair_cases.draw_pair, pair_cases.summarise_pair),
