@@ -26,7 +26,7 @@ from mlobs_pipelines.core.summaries import (
     Summary,
     weighted,
 )
-from mlobs_pipelines.core.vocabulary import Amounts, Estimate
+from mlobs_pipelines.core.vocabulary import Amounts, Estimate, Ints, Window
 from mlobs_pipelines.engine.requests import QUEUE_COLUMN
 from mlobs_pipelines.steps.accounts import accounted
 from mlobs_pipelines.steps.against import (
@@ -58,6 +58,7 @@ from mlobs_pipelines.steps.windows import (
 
 ROW_COUNT = "row_count"  # of scored predictions, said once and not per feature
 PSI = "psi"
+LONG = (Window.FOUR_WEEKS, Window.MONTH)  # windows that curves and details are kept for
 DIGITS, MOST = 6, 3
 PIECE = 2**18  # cells of a feature that metrics work on at once
 Labelled = ScoreSummary | MulticlassSummary | RegressionSummary
@@ -212,7 +213,7 @@ def _of_all_rows(found: Iterable[Measured], groups: int) -> Iterator[Measured]:
 
 
 def _run(case: _Case, feature: str, summary: Summary) -> Iterator[Measured]:
-    for metric, estimate in _estimates(case.spec, _metrics_of(case.spec, type(summary)), summary):
+    for metric, estimate in _estimates(case, _metrics_of(case.spec, type(summary)), summary):
         if metric.labels is None:
             yield metric, feature, accounted(estimate, summary, _told(case, metric))
             continue
@@ -220,26 +221,29 @@ def _run(case: _Case, feature: str, summary: Summary) -> Iterator[Measured]:
             yield metric, name, _cut(estimate, (..., index))
 
 
-def _estimates(
-    spec: ModelSpec, metrics: Sequence[Metric], summary: Summary
-) -> Iterator[tuple[Metric, Estimate]]:
-    """Metrics of all groups; a detail that nothing judges is computed for the first, all rows, alone."""
+def _estimates(case: _Case, metrics: Sequence[Metric], summary: Summary) -> Iterator[tuple[Metric, Estimate]]:
+    """Metrics of all groups; a detail that nothing judges is computed for what is written of it alone."""
     if not isinstance(summary, FeatureSummary | Labelled):
         yield from ((metric, metric.function(summary)) for metric in metrics)
         return
-    alone = [metric for metric in metrics if metric.detail and not named(spec, metric)]
-    first = summary.part(slice(1)) if isinstance(summary, FeatureSummary) else summary.select(_first)
+    alone = [metric for metric in metrics if metric.detail and not named(case.spec, metric)]
     wide = [metric for metric in metrics if metric not in alone]
     pieces = [[metric.function(piece) for metric in wide] for piece in _pieces(summary)]
     found = {metric.name: _joined(parts) for metric, *parts in zip(wide, *pieces, strict=True)}
-    groups = summary.cells.shape[0] if isinstance(summary, FeatureSummary) else summary.unlabelled.shape[0]
+    # What is in no long window is not written: one window is there all the same, for the shape.
+    windows = np.flatnonzero([span.window in LONG for span in case.counts.spans])
+    windows = windows if windows.size else np.arange(1)
+    some, shape = _first(summary, windows), (len(case.counts.groups), len(case.counts.spans))
     for metric in metrics:
         known = found.get(metric.name)
-        yield metric, _spread(metric.function(first), groups) if known is None else known
+        yield metric, _spread(metric.function(some), windows, shape) if known is None else known
 
 
-def _first(array: np.ndarray) -> np.ndarray:
-    return array[:1]
+def _first(summary: FeatureSummary | Labelled, windows: Ints) -> Summary:
+    """Some windows of all rows."""
+    if isinstance(summary, FeatureSummary):
+        return summary.part(slice(1), windows)
+    return summary.select(lambda array: array[:1, windows])
 
 
 def _pieces(summary: FeatureSummary | Labelled) -> Sequence[Summary]:
@@ -256,7 +260,7 @@ def _pieces(summary: FeatureSummary | Labelled) -> Sequence[Summary]:
 def _grouped(case: _Case, feature: str, summary: FeatureSummary, *, numeric: bool) -> Iterator[Measured]:
     """Every metric of a feature that has a meaning for it."""
     metrics = [metric for metric in _metrics_of(case.spec, FeatureSummary) if metric.suits(numeric=numeric)]
-    for metric, plain in _estimates(case.spec, metrics, summary):
+    for metric, plain in _estimates(case, metrics, summary):
         told = _told(case, metric)
         found = _carried(case, plain, summary, told) if metric.name == PSI and told else plain
         yield metric, feature, accounted(found, summary, told)
@@ -303,9 +307,14 @@ def _metrics_of(spec: ModelSpec, kind: type[Summary]) -> list[Metric]:
     return [metric for metric in spec.metrics.values() if kind in metric.functions]
 
 
-def _spread(estimate: Estimate, groups: int) -> Estimate:
-    """An estimate of one group as that of each."""
-    arrays = {name: np.broadcast_to(array, (groups, *array.shape[1:])) for name, array in _arrays(estimate)}
+def _spread(estimate: Estimate, windows: Ints, shape: tuple[int, int]) -> Estimate:
+    """An estimate of some windows of one group in the shape of all: there is no number for the others."""
+    arrays = {}
+    for name, array in _arrays(estimate):
+        nothing = {"f": np.nan, "O": None}.get(array.dtype.kind, 0)
+        whole = np.full((1, shape[1], *array.shape[2:]), nothing, dtype=array.dtype)
+        whole[:, windows] = array
+        arrays[name] = np.broadcast_to(whole, (*shape, *array.shape[2:]))
     return Estimate(**arrays, need=estimate.need)
 
 

@@ -16,17 +16,16 @@ import pyarrow.compute as pc
 from mlobs_pipelines.contracts.objectives import Objective
 from mlobs_pipelines.core.metrics import METRICS, Metric
 from mlobs_pipelines.core.summaries import PAIRS, FeatureSummary
-from mlobs_pipelines.core.vocabulary import Estimate, Flags, Ints, Maturity, Verdict, Window
+from mlobs_pipelines.core.vocabulary import Estimate, Flags, Ints, Maturity, Verdict
 from mlobs_pipelines.steps.accounts import binned_by
 from mlobs_pipelines.steps.bins import SCORE
 from mlobs_pipelines.steps.judging import judged, taken
 from mlobs_pipelines.steps.lineup import Beside, Scope, Version, estimates
-from mlobs_pipelines.steps.measured import named
+from mlobs_pipelines.steps.measured import LONG, named
 from mlobs_pipelines.steps.windows import requests_of
 from mlobs_pipelines.store.tables import METRICS as LAYOUT
 from mlobs_pipelines.store.tables import as_of_key
 
-CURVE_WINDOWS = (Window.FOUR_WEEKS, Window.MONTH)
 NUMBERS = ("value", "lower", "upper", "bound", "noise")
 TOLD = {"verdict": "verdicts", "threshold": "thresholds", "reason": "reasons", "severity": "severities"}
 UNTOLD = {"verdict": str(Verdict.NONE), "reason": "", "severity": ""}
@@ -124,7 +123,7 @@ def _frame(scope: Scope, version: Version) -> _Frame:
         "maturity": pa.array(np.where(mature, str(Maturity.MATURE), str(Maturity.PROVISIONAL)), pa.string()),
         "label_coverage": _number(coverage),
     }
-    long = np.isin(np.array(each["window"])[span], CURVE_WINDOWS)
+    long = np.isin(np.array(each["window"])[span], LONG)
     beside = version.stage.roles[span] != "champion"
     inputs = np.array(scope.inputs, dtype=object)[span]
     return _Frame(group, span, columns, long, segments == "", beside, inputs)

@@ -19,9 +19,12 @@ from deltalake.exceptions import CommitFailedError
 from mlobs_pipelines.store import delta, stream
 from mlobs_pipelines.store.content import content_hash
 from mlobs_pipelines.store.delta import LakeError, StoredFile, TableMissingError
-from mlobs_pipelines.store.layout import LayoutMismatchError, TableLayout, conform, ordered, split
+from mlobs_pipelines.store.layout import LayoutMismatchError, TableLayout, ordered, prepared
 from mlobs_pipelines.store.place import Place
+from mlobs_pipelines.store.remembered import Remembered
 from mlobs_pipelines.store.selection import Between, Key, Where, check_filter, checked_keys, matches
+
+_HASHES = Remembered()
 
 __all__ = [
     "Between",
@@ -242,7 +245,7 @@ class Lake:
     def partition_versions(
         self, model: str, table: str, *, where: Where | None = None, version: int | None = None
     ) -> dict[Key, PartitionVersion]:
-        """What each matching partition holds; reads the rows."""
+        """What each matching partition holds; reads the rows that this process has not seen."""
         opened, files = self._select(model, table, where, version)
         layout = delta.stored_layout(opened, table)
         grouped = _by_key(files)
@@ -297,7 +300,8 @@ class Lake:
         commit: Mapping[str, str],
     ) -> dict[Key, PartitionVersion]:
         opened = delta.ensure_table(address, self._options(), layout)
-        given = _prepared(compute(), layout, wanted)
+        before = opened.version()
+        given = prepared(compute(), layout, wanted)
         stored = _by_key(delta.live_files(opened, address), wanted)
         hashes = {key: content_hash(given[key], ignore=layout.volatile) for key in wanted}
         changed = [
@@ -307,6 +311,9 @@ class Lake:
             rows = pa.concat_tables([given[key] for key in changed])
             delta.overwrite(opened, layout, changed, rows, commit)
             stored = _by_key(delta.live_files(opened, address), wanted)
+            # After any other commit the files may be another writer's.
+            for key in changed if opened.version() == before + 1 else ():
+                _HASHES.put(stored[key], layout, hashes[key])
         version = opened.version()
         return {
             key: PartitionVersion(
@@ -331,9 +338,13 @@ class Lake:
         streamed = stream.streamed_hash(files)
         if streamed is not None:
             return streamed
-        kept = [name for name in layout.schema.names if name not in layout.volatile]
-        rows = self._dataset(opened, files, layout.schema).to_table(columns=kept)
-        return content_hash(ordered(rows, layout))
+
+        def compute() -> str:
+            kept = [name for name in layout.schema.names if name not in layout.volatile]
+            rows = self._dataset(opened, files, layout.schema).to_table(columns=kept)
+            return content_hash(ordered(rows, layout))
+
+        return _HASHES.get(files, layout, compute)
 
     def _stored(
         self, opened: DeltaTable, layout: TableLayout, key: Key, files: Sequence[StoredFile]
@@ -353,17 +364,6 @@ class Lake:
             sum(part.bytes for part in parts),
             hashlib.sha256(said.encode()).hexdigest(),
         )
-
-
-def _prepared(rows: pa.Table, layout: TableLayout, wanted: list[Key]) -> dict[Key, pa.Table]:
-    cut = split(ordered(conform(rows, layout), layout), layout.keys)
-    outside = sum(part.num_rows for key, part in cut.items() if key not in set(wanted))
-    if outside:
-        raise LayoutMismatchError(
-            f"table {layout.name}: {outside} rows lie outside of the {len(wanted)} partitions to be written; "
-            "filter the rows or name their partitions",
-        )
-    return {key: cut.get(key, layout.empty()) for key in wanted}
 
 
 def _by_key(files: Sequence[StoredFile], keys: Collection[Key] | None = None) -> dict[Key, list[StoredFile]]:

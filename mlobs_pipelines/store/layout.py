@@ -4,12 +4,14 @@ Delta would take a float for an integer and cut it in silence; here it is refuse
 reads or writes a file, and no message of it carries a value of a row.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from mlobs_pipelines.store.content import is_binary, is_list, is_text, type_name
 
@@ -18,6 +20,8 @@ _PLAIN = (
     pa.bool_(), pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.float32(), pa.float64(),
     pa.string(), pa.binary(), pa.date32(), UTC_MICROSECONDS,
 )  # fmt: skip
+_LARGEST = 2**62
+_HEAD, _FEW = 4_096, 0.25  # a column of which fewer values differ is sorted by their places
 _UTC_NAMES = ("UTC", "Etc/UTC", "+00:00")
 
 
@@ -97,9 +101,10 @@ def ordered(rows: pa.Table, layout: TableLayout) -> pa.Table:
     kept = [name for name in names if name not in layout.volatile and name in rows.column_names]
     scalars = [name for name in kept if not is_list(rows.schema.field(name).type)]
     lists = [name for name in kept if name not in scalars]
+    telling = sum(name in {*layout.keys, *layout.sort_by} for name in scalars)
     if lists and _has_ties(rows, scalars):
         return _sorted_with_lists(rows, scalars, lists)
-    return rows.take(_order(rows, scalars))
+    return rows.take(_order(rows, scalars, telling))
 
 
 def split(rows: pa.Table, keys: tuple[str, ...]) -> dict[tuple[str, ...], pa.Table]:
@@ -116,6 +121,26 @@ def split(rows: pa.Table, keys: tuple[str, ...]) -> dict[tuple[str, ...], pa.Tab
     names = zip(*(first.column(key).to_pylist() for key in keys), strict=True)
     bounds = pairwise([*starts, rows.num_rows])
     return {name: rows.slice(a, b - a) for name, (a, b) in zip(names, bounds, strict=True)}
+
+
+def prepared(
+    rows: pa.Table, layout: TableLayout, wanted: Sequence[tuple[str, ...]]
+) -> dict[tuple[str, ...], pa.Table]:
+    """Rows as they are kept, by partition; a wanted partition without rows is empty.
+
+    Raises
+    ------
+    LayoutMismatchError
+        If rows do not fit the layout or lie outside of the wanted partitions.
+    """
+    cut = split(ordered(conform(rows, layout), layout), layout.keys)
+    outside = sum(part.num_rows for key, part in cut.items() if key not in set(wanted))
+    if outside:
+        raise LayoutMismatchError(
+            f"table {layout.name}: {outside} rows lie outside of the {len(wanted)} partitions to be written; "
+            "filter the rows or name their partitions",
+        )
+    return {key: cut.get(key, layout.empty()) for key in wanted}
 
 
 def _storable(kind: pa.DataType) -> bool:
@@ -178,8 +203,32 @@ def _wider_number(source: pa.DataType, target: pa.DataType) -> bool:
     )
 
 
-def _order(rows: pa.Table, names: list[str]) -> pa.Array:
+def _order(rows: pa.Table, names: list[str], telling: int) -> pa.Array:
+    """Stable ascending order, nulls last; the first `telling` columns are tried alone."""
+    ranks = [_rank(rows.column(name)) for name in names[:telling]] if rows.num_rows else []
+    if ranks and all(rank is not None for rank in ranks):
+        combined, bound = np.zeros(rows.num_rows, dtype=np.int64), 1
+        for rank, size in (found for found in ranks if found is not None):
+            combined, bound = combined * size + rank, bound * size
+        order = np.argsort(combined, kind="stable")
+        if bound < _LARGEST and (np.diff(combined[order]) > 0).all():
+            return pa.array(order)
     return pc.sort_indices(rows, sort_keys=[(name, "ascending") for name in names])
+
+
+def _rank(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], int] | None:
+    """Place of each value among those that occur, and how many there may be; None where these are many."""
+    text, head = is_text(column.type), column.slice(0, _HEAD)
+    if not (text or pa.types.is_date32(column.type)) or len(head.unique()) > _FEW * max(len(head), _HEAD):
+        return None
+    coded = column.combine_chunks().dictionary_encode()
+    coded = coded.combine_chunks() if isinstance(coded, pa.ChunkedArray) else coded
+    words = len(coded.dictionary)
+    place = np.empty(words + 1, dtype=np.int64)
+    place[pc.sort_indices(coded.dictionary).to_numpy()] = np.arange(words)
+    place[words] = words
+    found: NDArray[np.int64] = place[pc.fill_null(coded.indices, words).to_numpy()]
+    return found, words + 1
 
 
 def _has_ties(rows: pa.Table, names: list[str]) -> bool:
@@ -191,7 +240,7 @@ def _sorted_with_lists(rows: pa.Table, scalars: list[str], lists: list[str]) -> 
     keyed = rows.select(scalars)
     for name, values in spelled.items():
         keyed = keyed.append_column(name, pa.array(values, pa.string()))
-    return rows.take(_order(keyed, [*scalars, *spelled]))
+    return rows.take(_order(keyed, [*scalars, *spelled], 0))
 
 
 def same_type(left: pa.DataType, right: pa.DataType) -> bool:

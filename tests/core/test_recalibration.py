@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -92,3 +94,18 @@ def test_weighted_errors_are_those_of_the_rows_seen():
     plain = fit(case.summarise(rows))
     heavy = fit(summarise_weighted(case, rows, np.full(900, 9)))
     assert heavy.error == pytest.approx(plain.error, rel=1e-6)
+
+
+def test_windows_without_any_score_cell_have_no_line():
+    """Where no row was ever labelled there is no cell at all, and no number."""
+    some = stack([score_summary(*drawn(1)), score_summary(*drawn(2))])
+    bare = replace(
+        some,
+        positives=some.positives[:, :0],
+        negatives=some.negatives[:, :0],
+        low=some.low[:0],
+        high=some.high[:0],
+    )
+    for part in line(bare):
+        assert np.isnan(part.value).all()
+        assert part.value.shape == (2,)

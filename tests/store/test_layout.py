@@ -1,6 +1,7 @@
 from datetime import UTC, date, datetime, timedelta
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -149,3 +150,24 @@ def test_instants_in_utc_pass_unchanged():
     at = datetime(2013, 3, 1, 12, 0, 0, 1, tzinfo=UTC)
     kind = pa.timestamp("us", tz="UTC")
     assert conform(one(pa.array([at], kind)), layout_with(kind)).column("x")[0].as_py() == at
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["a", "b", "ä", "aa", "", None]),
+            st.sampled_from([date(1969, 1, 2), date(2024, 2, 29), None]),
+            st.integers(0, 2),
+        ),
+        max_size=30,
+    )
+)
+def test_rows_are_in_the_order_that_arrow_sorts_them_into(rows):
+    """By partition, then by what the layout names, then by the rest; nulls last, ties or none."""
+    schema = pa.schema([("p", pa.string()), ("t", pa.string()), ("d", pa.date32()), ("n", pa.int64())])
+    told = [dict(zip(("p", "t", "d", "n"), ("x", *row), strict=True)) for row in rows]
+    table = pa.Table.from_pylist(told, schema=schema)
+    layout = TableLayout("some", schema, ("p",), ("t", "d"))
+    order = [(name, "ascending") for name in ("p", "t", "d", "n")]
+    assert ordered(table, layout).equals(table.take(pc.sort_indices(table, sort_keys=order)))

@@ -17,6 +17,7 @@ from mlobs_pipelines.core.vocabulary import Amounts, Estimate, Flags, Floats, In
 Binned = ScoreSummary | MulticlassSummary
 MIN_PER_BIN = 10
 _RESAMPLES = 1000
+_BLOCK = 32
 _SEED = 20130301
 
 
@@ -141,12 +142,24 @@ def _draws(bins: int) -> Floats:
 
 def _upper_point(gap: Floats, spread: Floats, combine: np.ufunc) -> Floats:
     """97.5 % point of the combined |gap| over resamples of every bin: (..., K) bins become (...,)."""
-    total = np.zeros((*gap.shape[:-1], _RESAMPLES))
-    for index, draw in enumerate(_draws(gap.shape[-1])):
-        again = spread[..., index, np.newaxis] * draw
-        again += gap[..., index, np.newaxis]
+    bins = gap.shape[-1]
+    gaps, spreads = (np.broadcast_to(array, gap.shape).reshape(-1, bins) for array in (gap, spread))
+    found = np.zeros(len(gaps))
+    # A block of windows at a time: what is worked on stays close to the processor.
+    for start in range(0, len(gaps), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        found[block] = _upper_points(gaps[block], spreads[block], combine)
+    return found.reshape(gap.shape[:-1])
+
+
+def _upper_points(gaps: Floats, spreads: Floats, combine: np.ufunc) -> Floats:
+    total = np.zeros((len(gaps), _RESAMPLES))
+    again = np.empty_like(total)
+    for index, draw in enumerate(_draws(gaps.shape[-1])):
+        np.multiply(spreads[:, index, np.newaxis], draw, out=again)
+        again += gaps[:, index, np.newaxis]
         combine(total, np.abs(again, out=again), out=total)
-    return np.asarray(np.quantile(total, 0.975, axis=-1))
+    return np.asarray(np.quantile(total, 0.975, axis=-1, overwrite_input=True))
 
 
 @metric("brier_reliability", ScoreSummary, family="calibration", direction=-1)

@@ -18,6 +18,7 @@ from mlobs_pipelines.core.metrics.estimates import (
     ratio,
 )
 from mlobs_pipelines.core.metrics.registry import metric
+from mlobs_pipelines.core.metrics.sharing import shared
 from mlobs_pipelines.core.summaries import LabelSummary
 from mlobs_pipelines.core.vocabulary import Amounts, Estimate, Floats, Ints
 
@@ -73,6 +74,7 @@ def _weighted_spread(hazard: Floats, staying: Amounts, arrived: Amounts, pending
     return np.asarray(gone + drift**2 * waiting)
 
 
+@shared
 def _curve(summary: LabelSummary) -> tuple[Floats, Floats, Floats]:
     """Arrival share by whole unit with its 95 % ends, without the last unit, which holds all lags beyond."""
     twice = summary.twice

@@ -49,14 +49,15 @@ class _Rows:
     @staticmethod
     def of(summary: ScoreSummary) -> "_Rows":
         """Leave out empty cells, which are most: a day has fewer rows than there are cells."""
-        width, twice = summary.positives.shape[-1], summary.squared
+        *leading, width = summary.positives.shape
+        shape, twice = (int(np.prod(leading)), width), summary.squared
         sides = {
             "hits": summary.positives,
             "misses": summary.negatives,
             "hits_squared": twice.positives,
             "misses_squared": twice.negatives,
         }
-        flat = {name: np.asarray(side, np.float64).reshape(-1, width) for name, side in sides.items()}
+        flat = {name: np.asarray(side, np.float64).reshape(shape) for name, side in sides.items()}
         window, cell = np.nonzero((flat["hits"] > 0) | (flat["misses"] > 0))
         x, half = logits(summary)
         held = {name: side[window, cell] for name, side in flat.items()}

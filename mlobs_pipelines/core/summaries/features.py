@@ -80,12 +80,24 @@ class FeatureSummary(Additive):
     )
     BASELINE: ClassVar[tuple[str, ...]] = ("baseline_n", "baseline_nulls", "baseline_bins", "baseline_cells")
 
-    def part(self, at: slice) -> "FeatureSummary":
-        """Some entries of the first axis, each with its own baseline, which must have that axis too."""
-        before: dict[str, Any] = {name: np.asarray(getattr(self, name))[at] for name in self.BASELINE}
-        once, twice = (None if layer is None else layer.part(at) for layer in (self.once, self.twice))
-        cut = replace(self, once=None, twice=None).select(lambda array: np.asarray(array[at]))
-        return replace(cut, **before, once=once, twice=twice)
+    def part(self, at: slice, windows: Ints | None = None) -> "FeatureSummary":
+        """Some entries of the first axis, and of the second, each with its own baseline.
+
+        The baselines must have the first axis too, and the second where windows are chosen.
+        """
+
+        def cut(array: Amounts) -> Amounts:
+            some = np.asarray(array[at])
+            return some if windows is None else np.asarray(some[:, windows])
+
+        kept = {name: np.asarray(getattr(self, name))[at] for name in self.BASELINE}
+        if windows is not None:  # a baseline that is one for all windows stays so
+            kept = {name: array if array.shape[1] == 1 else array[:, windows] for name, array in kept.items()}
+        before: dict[str, Any] = kept
+        once, twice = (
+            None if layer is None else layer.part(at, windows) for layer in (self.once, self.twice)
+        )
+        return replace(replace(self, once=None, twice=None).select(cut), **before, once=once, twice=twice)
 
 
 @dataclass(frozen=True, slots=True)
