@@ -245,4 +245,9 @@ def test_the_report_is_written(name, request, tmp_path):
     model = request.getfixturevalue(name)
     assert write_report(model.walk, tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert {"iris": "ccuracy", "wine": "MAE"}[name] in text
+    shown, absent = {"iris": (">AUC", ">MAE"), "wine": (">MAE", ">AUC")}[name]
+    assert shown in text
+    assert absent not in text
+    assert "decides at a score" not in text
+    assert f"--metric {dict(iris='auc_macro', wine='mae')[name]} --window 28d" in text
+    assert ("Observed rate against mean score" in text) == (name == "iris")
