@@ -129,6 +129,7 @@ def render_report(facts: ReportFacts, metrics: pa.Table) -> str:
         "facts": facts,
         "words": words,
         "empty": rows.empty,
+        "headline": tables.headline(rows),
         "bundle": "" if rows.empty else vega_bundle(),
     }
     if not rows.empty:
@@ -170,7 +171,6 @@ def _content(facts: ReportFacts, metrics: MetricRows) -> dict[str, Any]:
         "trends": _trends(metrics, colours, facts),
         "months": tables.months(metrics),
         "month_titles": [words.title(name) for name in tables.month_columns(metrics)],
-        "headline": tables.headline(metrics),
         "reliability": _reliability(metrics, colours),
         "drift": _heat_maps(metrics, facts, "psi"),
         "score_drift": _score_drift(metrics, colours, facts),
