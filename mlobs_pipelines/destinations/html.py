@@ -22,6 +22,10 @@ from mlobs_pipelines.destinations.report_rows import DAY, MetricRows, Row, of_ve
 
 TRENDS = (
     ("auc", "28d"),
+    ("auc_macro", "28d"),
+    ("mae", "28d"),
+    ("rmse", "28d"),
+    ("r2", "28d"),
     ("ece", "28d"),
     ("brier_score", "28d"),
     ("log_loss", "28d"),
@@ -38,10 +42,10 @@ MOST_LINES = 400
 
 @dataclass(frozen=True, slots=True)
 class VersionFacts:
-    """What a model version was trained on and decides by."""
+    """What a model version was trained on and decides by; None where no threshold decides."""
 
     baseline_id: str
-    threshold: float
+    threshold: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,7 @@ def render_report(facts: ReportFacts, metrics: pa.Table) -> str:
         "facts": facts,
         "words": words,
         "empty": rows.empty,
+        "headline": tables.headline(rows),
         "bundle": "" if rows.empty else vega_bundle(),
     }
     if not rows.empty:
@@ -165,7 +170,7 @@ def _content(facts: ReportFacts, metrics: MetricRows) -> dict[str, Any]:
         "timeline": _timeline(judged),
         "trends": _trends(metrics, colours, facts),
         "months": tables.months(metrics),
-        "month_titles": [words.title(name) for name in tables.MONTH_COLUMNS],
+        "month_titles": [words.title(name) for name in tables.month_columns(metrics)],
         "reliability": _reliability(metrics, colours),
         "drift": _heat_maps(metrics, facts, "psi"),
         "score_drift": _score_drift(metrics, colours, facts),

@@ -14,8 +14,10 @@ from mlobs_pipelines.destinations import report_words as words
 from mlobs_pipelines.destinations.report_checks import Concern, Episode
 from mlobs_pipelines.destinations.report_rows import MetricRows, Row, of_version, versions_of
 
-MONTH_COLUMNS = ("row_count", "base_rate", "auc", "ece", "brier_score", "label_coverage")
-TILE_METRICS = ("auc", "ece", "label_coverage")
+# Of the metrics of every task, those are shown that a report has rows of.
+HEADLINES = ("auc", "auc_macro", "mae")
+MONTH_COLUMNS = ("row_count", "base_rate", *HEADLINES, "rmse", "r2", "ece", "brier_score", "label_coverage")
+TILE_METRICS = (*HEADLINES, "r2", "ece", "label_coverage")
 SKEW = ("skew_mismatch_share", "skew_missing_share", "skew_extra_share", "skew_smape")
 
 
@@ -167,19 +169,37 @@ class Month:
 
 
 def months(metrics: MetricRows) -> list[Month]:
-    """The month table: for every month and version the figures of MONTH_COLUMNS, and maturity."""
-    rows = sorted(metrics.select(MONTH_COLUMNS, "1mo"), key=lambda row: row["window_start"])
+    """The month table: for every month and version the figures of `month_columns`, and maturity."""
+    columns = month_columns(metrics)
+    rows = sorted(metrics.select(columns, "1mo"), key=lambda row: row["window_start"])
     return [
-        Month(start.strftime("%Y-%m"), tuple(_month_line(version, found) for version in versions_of(found)))
+        Month(
+            start.strftime("%Y-%m"),
+            tuple(_month_line(version, found, columns) for version in versions_of(found)),
+        )
         for start, group in groupby(rows, key=lambda row: row["window_start"])
         for found in [list(group)]
     ]
 
 
-def _month_line(version: str, rows: Sequence[Row]) -> tuple[str, bool, tuple[Cell, ...]]:
+def month_columns(metrics: MetricRows) -> tuple[str, ...]:
+    """Metrics of the month table: of those that a report may show, the ones that it has."""
+    present = {row["metric"] for row in metrics.select(MONTH_COLUMNS, "1mo")}
+    return tuple(name for name in MONTH_COLUMNS if name in present)
+
+
+def headline(metrics: MetricRows) -> str:
+    """The metric of quality that a reader looks at first."""
+    present = {row["metric"] for row in metrics.select(HEADLINES, "28d")}
+    return next((name for name in HEADLINES if name in present), HEADLINES[0])
+
+
+def _month_line(
+    version: str, rows: Sequence[Row], columns: Sequence[str]
+) -> tuple[str, bool, tuple[Cell, ...]]:
     found = {row["metric"]: row for row in of_version(rows, version)}
     provisional = any(row["maturity"] == "provisional" for row in found.values())
-    return version, provisional, tuple(_cell(found.get(name)) for name in MONTH_COLUMNS)
+    return version, provisional, tuple(_cell(found.get(name)) for name in columns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,9 @@ def write_report(walk: Walk, path: Path) -> int:
         code_version=walk.commit["code_version"],
         contract_hash=walk.spec.hash,
         versions={
-            name: VersionFacts(baseline.baseline_id, monitor.versions[name].threshold)
+            name: VersionFacts(
+                baseline.baseline_id, monitor.versions[name].threshold if monitor.task == "binary" else None
+            )
             for name, baseline in baselines.items()
         },
         importance={

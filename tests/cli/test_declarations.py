@@ -54,7 +54,7 @@ JUNE = ["--from", "2013-06-01", "--to", "2013-06-30"]
     [
         (["metrics", "flights"], ["unknown model flights", "there are: flight_delays"]),
         (["check", "flights"], ["unknown model flights", "there are: flight_delays"]),
-        (["metrics", "flight_delays", "--metric", "aucc"], ["did you mean auc?", *METRICS]),
+        (["metrics", "flight_delays", "--metric", "aucc"], ["did you mean auc or", *METRICS]),
         (["metrics", "flight_delays", "--window", "2d"], ["'1d'", "'7d'", "'1mo'"]),
         (["metrics", "flight_delays", "--version", "v9"], ["unknown version v9", "v1, v2"]),
         (["metrics", "flight_delays", "--segment", "dest"], ["unknown segment dest", "any, origin"]),

@@ -245,4 +245,10 @@ def test_the_report_is_written(name, request, tmp_path):
     model = request.getfixturevalue(name)
     assert write_report(model.walk, tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert {"iris": "ccuracy", "wine": "MAE"}[name] in text
+    error, ranking = "Mean absolute error", "AUC, mean of the classes"
+    headline, shown, absent = {"iris": ("auc_macro", ranking, error), "wine": ("mae", error, ranking)}[name]
+    assert shown in text
+    assert absent not in text
+    assert "decides at a score" not in text
+    assert f"--metric {headline} --window 28d" in text
+    assert ("Observed rate against mean score" in text) == (name == "iris")
