@@ -216,6 +216,21 @@ class Sampling(Section):
         return tuple(dict.fromkeys([*self.keep.segments, *self.rates]))
 
 
+class Multivariate(Section):
+    """Drift of all features together, on a sample of whole rows that is kept with the statistics.
+
+    Attributes
+    ----------
+    sample
+        How many rows are kept of each day, version and role.
+    without
+        Features that are left out, such as those that only tell the time.
+    """
+
+    sample: Annotated[StrictInt, Field(ge=32, le=10_000)] = 256
+    without: Columns = ()
+
+
 class Schedule(Section):
     """When the model's day is processed and for how long windows are scored again.
 
@@ -281,6 +296,8 @@ class Monitor(Section):
         When it runs.
     sampling
         Which share of the predictions is ingested; None for all.
+    multivariate
+        How drift of all features together is measured; None for not at all.
     """
 
     model: Name
@@ -308,6 +325,19 @@ class Monitor(Section):
     objectives: tuple[Objective, ...] = ()
     schedule: Schedule
     sampling: Sampling | None = None
+    multivariate: Multivariate | None = None
+
+    @model_validator(mode="after")
+    def _of_more_than_one(self) -> Self:
+        without = self.multivariate.without if self.multivariate else ()
+        for name in without:
+            if name not in self.feature_names:
+                raise ValueError(
+                    f"multivariate leaves out {name!r}, no feature; {suggestion(name, self.feature_names)}"
+                )
+        if self.multivariate and len(self.features) - len(without) < 2:
+            raise ValueError("multivariate is left with less than two features; leave fewer out")
+        return self
 
     @model_validator(mode="after")
     def _sampled_by_what_is_known(self) -> Self:

@@ -14,6 +14,7 @@ from mlobs_pipelines.contracts.monitor import (
     Kept,
     Labels,
     Monitor,
+    Multivariate,
     Sampling,
     Schedule,
     Version,
@@ -32,6 +33,7 @@ _SECTIONS: Mapping[str, type[Section]] = {
     "objectives": Objective,
     "schedule": Schedule,
     "sampling": Sampling,
+    "multivariate": Multivariate,
     "compared_with": Comparison,
 }
 _INNER: Mapping[tuple[str, str], type[Section]] = {

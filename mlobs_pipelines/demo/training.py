@@ -151,7 +151,7 @@ def train(version: Version, flights: pl.DataFrame, labels: pl.DataFrame) -> Trai
         The undisturbed label feed.
     """
     require("sklearn")
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # noqa: PLC0415 - comes with sklearn
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415 - comes with sklearn
 
     rows = known_at(version.cut_at, flights, labels)
     with threadpool_limits(limits=1):

@@ -28,6 +28,7 @@ from mlobs_pipelines.engine.pairs import pairs_of
 from mlobs_pipelines.engine.parts import Counted, FlagPart, Part
 from mlobs_pipelines.engine.reading import BATCH_ROWS
 from mlobs_pipelines.engine.requests import Requests
+from mlobs_pipelines.engine.sample import RowSample, numbered
 from mlobs_pipelines.engine.scores import CONFUSION_CODES, ERROR_CODES, RELIABILITY_BINS, ScorePlan, scores_of
 from mlobs_pipelines.engine.threads import all_done
 
@@ -78,6 +79,9 @@ class ScanPlan:
         Of models that are not binary, as in `ScorePlan`.
     attributions
         Column of each feature's attributions, where the rows have them.
+    sample, sampled
+        How many whole rows are kept per day, version and role, by the hash of ``prediction_id``, and which
+        features of them.
     """
 
     features: tuple[FeaturePlan, ...]
@@ -91,11 +95,18 @@ class ScanPlan:
     classes: Mapping[str, str] = field(default_factory=dict)
     values: Grid | None = None
     attributions: Mapping[str, str] = field(default_factory=dict)
+    sample: int = 0
+    sampled: tuple[str, ...] = ()
 
     @property
     def scores(self) -> ScorePlan:
         """What the model's scores are."""
         return ScorePlan(self.thresholds, self.classes, self.values)
+
+    def row_samples(self) -> list[RowSample]:
+        """What keeps whole rows, if any are kept."""
+        features = [feature for feature in self.features if feature.name in self.sampled]
+        return [RowSample(features, self.sample)] if self.sample and features else []
 
 
 def scan_log(log: pa.Table, plan: ScanPlan) -> pa.Table:
@@ -143,16 +154,18 @@ class LogScan:
         cuts = self._groups.cuts
         self._features = _features(cuts, plan)
         self._requests = Requests(cuts, plan.good_status, plan.timeout_status)
+        self._samples = plan.row_samples()
 
     def add(self, batch: Rows) -> None:
         """Count a batch."""
         rows = self._groups.assign(batch)
-        parts = [self._requests, *self._features]
+        parts = [self._requests, *self._features, *self._samples]
         all_done([partial(part.add, rows, batch) for part in parts], batch.num_rows)
 
     def finish(self) -> pa.Table:
         """Rows of ``CELLS_SCHEMA``."""
-        return stored(self._groups, _all([*self._features, self._requests], self._groups))
+        parts = [*self._features, self._requests, *self._samples]
+        return stored(self._groups, _all(parts, self._groups))
 
 
 def _features(cuts: int, plan: ScanPlan) -> list[Feature | Attribution]:
@@ -161,7 +174,9 @@ def _features(cuts: int, plan: ScanPlan) -> list[Feature | Attribution]:
     return [*features, *(Attribution(cuts, *named) for named in plan.attributions.items())]
 
 
-def _all(parts: Sequence[Feature | Attribution | Part | Requests], groups: Groups) -> Iterator[Counted]:
+def _all(
+    parts: Sequence[Feature | Attribution | Part | Requests | RowSample], groups: Groups
+) -> Iterator[Counted]:
     for part in parts:
         yield from part.counted(groups)
 
@@ -236,12 +251,14 @@ class TrainingScan:
     """Counts features of a training set, rows as of a prediction log, and the ``score`` of a binary model.
 
     Other scores are counted as those of days are: see `LabelScan`.
+    Its sample goes by the place of a row in the file, which need not have ids.
     """
 
     def __init__(self, plan: ScanPlan) -> None:
         self._groups = Groups(plan.segments, plan.crosses)
         self._features = _features(self._groups.cuts, plan)
         self._scores = [Part(self._groups.cuts, "score", "cells")] if plan.scores.binary else []
+        self._samples, self._seen = plan.row_samples(), 0
 
     def add(self, batch: Rows) -> None:
         """Count a batch."""
@@ -249,7 +266,10 @@ class TrainingScan:
         all_done([partial(feature.add, rows, batch) for feature in self._features], batch.num_rows)
         for part in self._scores:
             part.add(rows, score_codes(floats(batch.column("score"))))
+        for sample in self._samples:
+            sample.add(rows, batch, numbered(self._seen, batch.num_rows))
+        self._seen += batch.num_rows
 
     def finish(self) -> pa.Table:
         """Rows of ``CELLS_SCHEMA``."""
-        return stored(self._groups, _all([*self._features, *self._scores], self._groups))
+        return stored(self._groups, _all([*self._features, *self._scores, *self._samples], self._groups))

@@ -29,8 +29,9 @@ from mlobs_pipelines.engine.scan import FeaturePlan, ScanPlan, floats, scan_labe
 from mlobs_pipelines.engine.scores import ScorePlan, top_class
 from mlobs_pipelines.sources.deliveries import Place, Slot, UnreadableError
 from mlobs_pipelines.sources.files import deliveries
-from mlobs_pipelines.steps.bins import RARE, SCORE, BaselineError, stored_grids
+from mlobs_pipelines.steps.bins import RARE, SCORE, BaselineError, sampled_features, stored_grids
 from mlobs_pipelines.steps.layouts import BASELINE_FEATURES, BASELINE_LAYOUT, LABELS
+from mlobs_pipelines.steps.samples import BASELINE_ROWS
 from mlobs_pipelines.steps.training import LABEL, labelled, numeric, scored
 from mlobs_pipelines.steps.walk import Outcome, Walk
 from mlobs_pipelines.store.content import content_hash
@@ -169,6 +170,8 @@ def _statistics(
         crosses=monitor.crosses,
         classes=monitor.classes,
         values=values,
+        sample=BASELINE_ROWS if monitor.multivariate else 0,
+        sampled=sampled_features(walk.spec),
     )
     if set(monitor.attribution_columns.values()) <= set(rows.column_names):
         plan = replace(plan, attributions=monitor.attribution_columns)

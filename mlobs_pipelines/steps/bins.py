@@ -1,4 +1,4 @@
-"""How features are binned: what the baseline step fixed, as the steps after it read it.
+"""How features are binned and sampled: what the baseline step fixed, as the steps after it read it.
 
 Fixing bins is the baseline step's business; counting with them is the engine's.
 """
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.core.buckets import Codes, Grid
 from mlobs_pipelines.engine.scan import FeaturePlan, ScanPlan
 from mlobs_pipelines.steps.layouts import BASELINE_FEATURES
@@ -120,4 +121,15 @@ def scan_plan(walk: Walk, baselines: Mapping[str, Baseline]) -> ScanPlan:
         monitor.classes,
         grids.get(SCORE),
         monitor.attribution_columns,
+        sample=monitor.multivariate.sample if monitor.multivariate else 0,
+        sampled=sampled_features(walk.spec),
     )
+
+
+def sampled_features(spec: ModelSpec) -> tuple[str, ...]:
+    """Features of which samples are kept: all but restricted ones, and those that the monitor leaves out."""
+    section = spec.monitor.multivariate
+    if section is None:
+        return ()
+    without = {*section.without, *spec.table("predictions").restricted}
+    return tuple(name for name in spec.monitor.feature_names if name not in without)

@@ -22,6 +22,7 @@ from mlobs_pipelines.core.summaries import (
     LabelSummary,
     MulticlassSummary,
     RegressionSummary,
+    SampleSummary,
     ScoreSummary,
     Summary,
     weighted,
@@ -46,6 +47,7 @@ from mlobs_pipelines.steps.outcomes import (
     value_outcomes,
 )
 from mlobs_pipelines.steps.pairing import KINDS, has_pairs, pair_summaries, stacked
+from mlobs_pipelines.steps.samples import sample_estimates
 from mlobs_pipelines.steps.windows import (
     Counts,
     Group,
@@ -108,6 +110,7 @@ def measured(
         found = _run(case, "", summary)
         yield from _of_all_rows(found, len(counts.groups)) if isinstance(summary, GroupSummary) else found
     yield from _pairs(case)
+    yield from sample_estimates(spec, _metrics_of(spec, SampleSummary), counts, base)
 
 
 def _summaries(case: _Case, panel: Mapping[str, FeatureSummary]) -> Iterator[Summary]:

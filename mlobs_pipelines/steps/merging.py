@@ -12,7 +12,9 @@ import pyarrow.compute as pc
 from mlobs_pipelines.core.vocabulary import Floats, Ints
 from mlobs_pipelines.engine.cells import CELLS_SCHEMA, Flat, flatten
 from mlobs_pipelines.engine.moments import EXTREMES
+from mlobs_pipelines.engine.sample import SAMPLE
 from mlobs_pipelines.steps.bins import SCORE
+from mlobs_pipelines.steps.samples import merged_sample
 
 Merge = Callable[[str, Ints, Floats, int], Floats]
 SCORE_PARTS = ("positive", "negative", "unlabelled")
@@ -39,7 +41,7 @@ def with_score_cells(rows: pa.Table) -> pa.Table:
 
 
 def merged(rows: pa.Table, day: str, role: str) -> pa.Table:
-    """Add statistics up over days and roles, by version, segment, subject and part.
+    """Add one version's statistics up over days and roles, by segment, subject and part.
 
     Parameters
     ----------
@@ -53,8 +55,9 @@ def merged(rows: pa.Table, day: str, role: str) -> pa.Table:
     pyarrow.Table
         Of `CELLS_SCHEMA`.
     """
-    pieces = [_merged_part(part, day, role) for part in _by_part(rows)]
-    return pa.concat_tables([CELLS_SCHEMA.empty_table(), *pieces])
+    added = rows.filter(pc.not_equal(rows.column("part"), SAMPLE))
+    pieces = [_merged_part(part, day, role) for part in _by_part(added)]
+    return pa.concat_tables([CELLS_SCHEMA.empty_table(), *pieces, merged_sample(rows, day, role)])
 
 
 def _by_part(rows: pa.Table) -> Iterator[pa.Table]:

@@ -103,7 +103,7 @@ def fixed_rows(comparison: Comparison, rows: pa.Table) -> pa.Table:
 
 def fixed_id(rows: pa.Table) -> str:
     """Short hash of what fixed days hold of features and scores, which later labels do not change."""
-    kept = rows.filter(pc.match_substring_regex(rows.column("part"), "^(rows|cells|categories)"))
+    kept = rows.filter(pc.match_substring_regex(rows.column("part"), "^(rows|cells|categories|sample)"))
     ordered = kept.sort_by([(name, "ascending") for name in SORT_BY])
     return f"window:{hashlib.sha256(content_hash(ordered).encode()).hexdigest()[:16]}"
 

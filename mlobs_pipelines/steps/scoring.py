@@ -15,13 +15,14 @@ import pyarrow.compute as pc
 
 from mlobs_pipelines.contracts.objectives import Objective
 from mlobs_pipelines.core.metrics import METRICS, Metric
-from mlobs_pipelines.core.summaries import PAIRS, FeatureSummary
+from mlobs_pipelines.core.summaries import PAIRS, FeatureSummary, SampleSummary
 from mlobs_pipelines.core.vocabulary import Estimate, Flags, Ints, Maturity, Verdict
 from mlobs_pipelines.steps.accounts import binned_by
 from mlobs_pipelines.steps.bins import SCORE
 from mlobs_pipelines.steps.judging import judged, taken
 from mlobs_pipelines.steps.lineup import Beside, Scope, Version, estimates
 from mlobs_pipelines.steps.measured import LONG, named
+from mlobs_pipelines.steps.samples import windows_of
 from mlobs_pipelines.steps.windows import requests_of
 from mlobs_pipelines.store.tables import METRICS as LAYOUT
 from mlobs_pipelines.store.tables import as_of_key
@@ -153,6 +154,9 @@ def _kept(scope: Scope, frame: _Frame, metric: Metric, found: Estimate) -> Ints:
     keep: Flags = np.ones(frame.span.size, dtype=bool)
     if metric.detail and not named(scope.spec, metric):
         keep &= frame.long & frame.whole
+    if SampleSummary in metric.functions:
+        asked = windows_of(scope.spec, metric)
+        keep &= frame.whole & np.array([span.window in asked for span in scope.spans])[frame.span]
     if metric.labels:
         known = np.isfinite(found.value[frame.group, frame.span])
         keep &= known & (frame.long | named(scope.spec, metric))

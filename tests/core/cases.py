@@ -22,6 +22,7 @@ from mlobs_pipelines.core.summaries import (
     PredictedSummary,
     QueueSummary,
     RegressionSummary,
+    SampleSummary,
     ScoreSummary,
     ShiftSummary,
     SkewSummary,
@@ -30,6 +31,7 @@ from mlobs_pipelines.core.summaries import (
 )
 from tests.core import attribution_cases, pair_cases
 from tests.core.outcomes import summarise_outcome, summarise_predicted
+from tests.core.samples import draw_sample, summarise_sample
 
 RELIABILITY_BINS = 15
 SCORE_CELLS = 64
@@ -356,6 +358,7 @@ def summarise_panel(rows):
 
 
 CASES = {
+    SampleSummary: Case(draw_sample, summarise_sample),
     AttributionSummary: Case(attribution_cases.draw_attribution, attribution_cases.summarise_attribution),
     AttributionPanel: Case(attribution_cases.draw_attribution, attribution_cases.summarise_attributions),
     MulticlassSummary: Case(draw_multiclass, summarise_multiclass),

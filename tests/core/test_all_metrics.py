@@ -27,6 +27,7 @@ LIMITS = {
     "paired_count": POSITIVE, "auc_difference": SIGNED, "delong_p": SHARE, "accuracy_difference": SIGNED,
     "mcnemar_p": SHARE, "brier_difference": SIGNED, "log_loss_difference": ANY,
     "mae_difference": ANY, "mse_difference": ANY,
+    "reconstruction_error": POSITIVE, "domain_auc": SHARE,
     "drift_q": SHARE, "drifted_share": SHARE, "drifted_importance": SHARE,
     "js_distance": SHARE, "hellinger": SHARE, "linf": SHARE, "wasserstein": POSITIVE,
     "chi_square_p": SHARE, "cramers_v": SHARE, "unseen_share": SHARE, "out_of_range_share": SHARE,

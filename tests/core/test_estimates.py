@@ -43,8 +43,8 @@ def test_a_proportion_needs_two_hundred_rows():
 
 def operations(requests, errors):
     """Requests without latencies."""
-    none = np.empty(0)
-    return OperationSummary(requests, errors, np.zeros((*np.shape(requests), 0), np.int64), none, none)
+    none, slow = np.empty(0), np.zeros_like(requests)
+    return OperationSummary(requests, errors, slow, np.zeros((*np.shape(requests), 0), np.int64), none, none)
 
 
 def test_an_average_carries_the_sampling_error_of_its_mean():

@@ -14,6 +14,7 @@ from mlobs_pipelines.core.summaries.operations import OperationSummary, QueueSum
 from mlobs_pipelines.core.summaries.outcomes import OutcomeSummary, PredictedSummary
 from mlobs_pipelines.core.summaries.paired import PAIRS, ClassPairSummary, PairSummary, ValuePairSummary
 from mlobs_pipelines.core.summaries.regression import RegressionSummary
+from mlobs_pipelines.core.summaries.samples import SampleSummary
 from mlobs_pipelines.core.summaries.scores import DecisionSummary, GroupSummary, ScoreSummary, ShiftSummary
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "PredictedSummary",
     "QueueSummary",
     "RegressionSummary",
+    "SampleSummary",
     "ScoreSummary",
     "ShiftSummary",
     "SkewSummary",
@@ -62,4 +64,5 @@ Summary = (
     | OperationSummary
     | QueueSummary
     | SkewSummary
+    | SampleSummary
 )
