@@ -22,6 +22,8 @@ NUMBERS = [f"x{i:02d}" for i in range(40)]
 NAMES = {f"c{i}": size for i, size in enumerate((3, 8, 16, 50, 100, 100, 200, 300, 500, 1000))}
 VERSIONS = ["v1", "v2", "v3"]
 SEGMENT, SEGMENTS = "region", 8
+IDENTITY = ["day", "role", "status", "model_version", "latency_ms"]
+FAMILIES = ("drift", "quality", "calibration")
 ROW_GROUP = 131_072  # as the lake writes
 REQUIREMENTS = {  # what each needs beside itself is what its own package forgets to ask for, or to forbid
     "evidently": ["evidently==0.7.23", "pandas<3"],
@@ -93,17 +95,9 @@ def _rows(draw: object, rows: int) -> object:
 
 def plan_of(baseline: Path) -> object:
     """What is counted: cells fixed on the baseline."""
-    import numpy as np
-    import pyarrow.parquet as pq
+    import comparing
 
-    from mlobs_pipelines.core.buckets import fit_grid
-    from mlobs_pipelines.engine.scan import FeaturePlan, ScanPlan
-
-    features = [FeaturePlan(name, None) for name in NAMES]
-    for name in NUMBERS:
-        values = pq.read_table(baseline, columns=[name]).column(0).drop_null().to_numpy()
-        features.append(FeaturePlan(name, fit_grid(values[np.isfinite(values)])))
-    return ScanPlan(tuple(features), (SEGMENT,), dict.fromkeys(VERSIONS, 0.5))
+    return comparing.plan_of(baseline, SEGMENT)
 
 
 def statistics(day: Path, baseline: Path) -> None:
@@ -147,76 +141,36 @@ def pyarrow(day: Path, _: Path) -> None:
 
 
 def drift(day: Path, baseline: Path) -> None:
-    """All that peers do: profile the baseline and the day from their files, then compare them."""
+    """All that peers do: profile the baseline and the day from their files, then compare each feature.
+
+    PSI of each feature, in each of the groups, stands for the one test that peers make of each feature.
+    """
     with _Timed():
-        rows = _profiles(day, baseline)
-        _compare(*rows)
+        import comparing
+
+        from mlobs_pipelines.engine.reading import read_batches
+
+        names = [*IDENTITY, SEGMENT, *NUMBERS, *NAMES]
+        plan = comparing.plan_of(baseline, SEGMENT)
+        before = comparing.log_of(plan, read_batches(str(baseline), names))
+        after = comparing.log_of(plan, read_batches(str(day), names))
+        assert comparing.compare(plan, before, after, ("psi",)) > 0
 
 
 def comparison(day: Path, baseline: Path) -> None:
-    """Drift of every feature from statistics that are there."""
-    rows = _profiles(day, baseline)
-    _compare(*rows)
-    with _Timed():
-        _compare(*rows)
-
-
-def _profiles(day: Path, baseline: Path) -> tuple[object, object, object]:
-    from mlobs_pipelines.engine.reading import read_batches
-    from mlobs_pipelines.engine.scan import LogScan
-
-    plan, found = plan_of(baseline), []
-    for path in (baseline, day):
-        scan = LogScan(plan)
-        for batch in read_batches(str(path)):
-            scan.add(batch)
-        found.append(scan.finish())
-    return plan, *found
-
-
-def _compare(plan: object, before: object, after: object) -> None:
-    """PSI of every feature, in every group, on ten bins of the baseline."""
-    import numpy as np
-
-    totals = [_binned(plan, rows) for rows in (before, after)]
-    for name, bins in totals[0].items():
-        shares = [(some + 0.5) / (some + 0.5).sum(axis=1, keepdims=True) for some in (bins, totals[1][name])]
-        psi = ((shares[1] - shares[0]) * np.log(shares[1] / shares[0])).sum(axis=1)
-        assert (psi < 1).all()
-
-
-def _binned(plan: object, rows: object) -> dict[str, object]:
-    import numpy as np
+    """Drift of every feature, quality and calibration, in every group, from statistics that are there."""
+    import comparing
     import pyarrow as pa
-    import pyarrow.compute as pc
 
-    from mlobs_pipelines.core.buckets import bucket_of
-    from mlobs_pipelines.engine.cells import flatten
+    from mlobs_pipelines.engine.reading import read_batches
 
-    names = {feature.name: feature.grid for feature in plan.features}
-    keys = pa.StructArray.from_arrays(
-        [rows.column(name).combine_chunks() for name in ("model_version", "segment", "segment_value")],
-        ["version", "segment", "value"],
-    )
-    texts = pc.binary_join_element_wise(*(keys.field(i) for i in range(3)), "|")
-    groups = np.unique(texts.to_numpy(zero_copy_only=False), return_inverse=True)[1]
-    found = {}
-    parts = pc.binary_join_element_wise(rows.column("subject"), rows.column("part"), "|")
-    for name, grid in names.items():
-        mask = pc.equal(parts, f"{name}|{'categories' if grid is None else 'cells'}")
-        mine = rows.filter(mask)
-        flat, group = flatten(mine), groups[mask.to_numpy()]
-        if grid is None:
-            words = flat.names.dictionary_encode()
-            order = np.argsort(np.array(words.dictionary.to_pylist()))
-            codes = np.argsort(order)[words.indices.to_numpy()]
-            width = order.size
-        else:
-            codes, width = np.minimum(bucket_of(flat.codes, grid) // 64, 255), 256
-        bins = np.zeros((int(groups.max()) + 1, width))
-        np.add.at(bins, (group[flat.row], codes), flat.counts)
-        found[name] = bins
-    return found
+    plan = comparing.plan_of(baseline, SEGMENT)
+    before = comparing.log_of(plan, read_batches(str(baseline)))
+    scans = comparing.log_of, comparing.labels_of
+    after = pa.concat_tables([scan(plan, read_batches(str(day))) for scan in scans])
+    comparing.compare(plan, before, after, FAMILIES)  # imports
+    with _Timed():
+        assert comparing.compare(plan, before, after, FAMILIES) > 0
 
 
 def history(day: Path, baseline: Path) -> None:

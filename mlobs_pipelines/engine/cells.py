@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlobs_pipelines.core.vocabulary import Floats, Ints
-from mlobs_pipelines.engine.arrow import of_numbers, of_texts
+from mlobs_pipelines.engine.arrow import numbers_in, of_numbers, of_texts
 from mlobs_pipelines.engine.features import MAX_CATEGORIES, OTHER
 from mlobs_pipelines.engine.groups import GROUP_COLUMNS, UNKNOWN, WEIGHT, Groups
 from mlobs_pipelines.engine.parts import EXCESS, EXCESS_ONCE, EXCESS_TWICE, Counted
@@ -157,7 +157,7 @@ def flatten(rows: pa.Table) -> Flat:
     counts = counts if isinstance(counts, pa.ListArray) else pa.concat_arrays(counts.chunks)
     named = rows.column("names").null_count < rows.num_rows
     return Flat(
-        pc.list_parent_indices(counts).to_numpy(zero_copy_only=False).astype(np.int64),
+        numbers_in(pc.list_parent_indices(counts)).astype(np.int64),
         np.empty(0, dtype=np.int32) if named else _flat(rows, "codes"),
         pc.list_flatten(rows.column("names")).combine_chunks() if named else None,
         _flat(rows, "counts"),
@@ -177,5 +177,4 @@ def end_to_end(flats: Sequence[Flat]) -> Flat:
 
 
 def _flat(rows: pa.Table, name: str) -> np.ndarray:
-    flat: np.ndarray = pc.list_flatten(rows.column(name)).to_numpy()
-    return flat
+    return numbers_in(pc.list_flatten(rows.column(name)))

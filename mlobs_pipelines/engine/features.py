@@ -14,7 +14,7 @@ from mlobs_pipelines.core.buckets import Grid
 from mlobs_pipelines.core.coding import FIRST, NOT_FINITE, NULL, NumberSlots
 from mlobs_pipelines.core.tally import Cells
 from mlobs_pipelines.core.vocabulary import Flags, Floats, Ints
-from mlobs_pipelines.engine.arrow import of_numbers, of_texts
+from mlobs_pipelines.engine.arrow import flags_in, numbers_in, of_empty, of_numbers, of_texts
 from mlobs_pipelines.engine.groups import Assigned, Groups, Rows, dictionary, positions
 from mlobs_pipelines.engine.moments import Moments
 from mlobs_pipelines.engine.parts import Counted, FlagPart, Tallies, cells_of, excess
@@ -112,8 +112,9 @@ class NamePart:
         words = encoded.dictionary
         new = words.filter(pc.invert(pc.is_in(words, self._names))).drop_null().unique()
         self._names = pa.concat_arrays([self._names, new])
-        slot_of = pc.fill_null(pc.add(pc.index_in(words, self._names), FIRST), NULL)
-        slot_of = np.append(slot_of.to_numpy(zero_copy_only=False).astype(np.int64), NULL)
+        known = pc.index_in(words, self._names)
+        slot_of = np.where(flags_in(known.is_valid()), numbers_in(known).astype(np.int64) + FIRST, NULL)
+        slot_of = np.append(slot_of, NULL)
         slots: Ints = slot_of.take(positions(encoded, len(words)))
         return slots
 
@@ -126,7 +127,7 @@ class NamePart:
 
     def counted(self, groups: Groups) -> Iterator[Counted]:
         """Categories by name, the states of rows, and what was folded."""
-        by_name = pc.sort_indices(self._names).to_numpy().astype(np.int64)
+        by_name = numbers_in(pc.sort_indices(self._names)).astype(np.int64)
         other, order = by_name.size, by_name + FIRST
         names = pa.concat_arrays([self._names.take(of_numbers(by_name)), of_texts([OTHER])])
         for cut in range(self._cuts):
@@ -285,7 +286,7 @@ def numbers(column: pa.ChunkedArray | pa.Array) -> tuple[Floats, Flags | None]:
     # A safe cast would refuse integers beyond 2**53, and quote them.
     array = column.cast(pa.float64(), safe=False)
     if isinstance(array, pa.ChunkedArray):
-        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], pa.float64())
+        array = pa.concat_arrays(array.chunks) if array.num_chunks else of_empty(pa.float64())
     bits, data = array.buffers()
     start, end = array.offset, array.offset + len(array)
     values = (

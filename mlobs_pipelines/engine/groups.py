@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mlobs_pipelines.core.vocabulary import Flags, Floats, Ints
+from mlobs_pipelines.engine.arrow import flags_in, numbers_in, of_empty
 
 GROUP_COLUMNS = ("day", "model_version", "role", "segment", "segment_value")
 UNKNOWN = "__null__"
@@ -202,11 +203,10 @@ def coded(column: pa.ChunkedArray | pa.Array) -> tuple[NDArray[np.integer], list
 
 def positions(encoded: pa.DictionaryArray, null: int) -> NDArray[np.integer]:
     """Position of each value in the dictionary."""
-    indices = (
-        encoded.indices if encoded.null_count == 0 else pc.fill_null(encoded.indices.cast(pa.int64()), null)
-    )
-    found: NDArray[np.integer] = indices.to_numpy(zero_copy_only=False)
-    return found
+    indices = numbers_in(encoded.indices)
+    if encoded.indices.null_count == 0:
+        return indices
+    return np.where(flags_in(encoded.indices.is_valid()), indices, null)
 
 
 def dictionary(column: pa.ChunkedArray | pa.Array) -> pa.DictionaryArray:
@@ -216,7 +216,7 @@ def dictionary(column: pa.ChunkedArray | pa.Array) -> pa.DictionaryArray:
     if isinstance(column, pa.ChunkedArray):
         column = column.unify_dictionaries().combine_chunks()
     if isinstance(column, pa.ChunkedArray):  # of no chunks, or of more than one array can hold
-        column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+        column = pa.concat_arrays(column.chunks) if column.num_chunks else of_empty(column.type)
     return pa.DictionaryArray.from_arrays(column.indices, column.dictionary.cast(pa.string()))
 
 

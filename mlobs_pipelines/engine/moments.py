@@ -65,7 +65,7 @@ class Moments:
         runs = rows.runs(cut)
         if not runs.groups.size:
             return True
-        found = _of_runs(runs, values, absent, self._location)
+        found = _of_runs(runs, values, absent, self._location, rows.scratch.view(np.float64))
         if not sure and not np.isfinite(found[0]).all():
             return False
         before = self._tables[cut]
@@ -80,14 +80,17 @@ class Moments:
             self._surplus.weigh(rows, np.zeros(where.size, np.int64), where, values[where] - self._location)
 
 
-def _of_runs(runs: Runs, values: Floats, absent: Ints | None, location: float) -> Floats:
-    """Σd, Σd², least and greatest of each run of rows.
+def _of_runs(runs: Runs, values: Floats, absent: Ints | None, location: float, ordered: Floats) -> Floats:
+    """Σd, Σd², least and greatest of each run of rows, put in order in the array given.
 
     Returns
     -------
     (4, runs) float64
     """
-    ordered = values.copy() if runs.order is None else values.take(runs.order)
+    if runs.order is None:
+        ordered[:] = values
+    else:
+        values.take(runs.order, out=ordered, mode="clip")  # the other mode would make a copy first
     at = absent if absent is None or runs.place is None else runs.place.take(absent)
     extremes = []
     with np.errstate(over="ignore", invalid="ignore"):

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from mlobs_pipelines.core.buckets import Grid
 from mlobs_pipelines.core.vocabulary import Flags, Ints
-from mlobs_pipelines.engine.arrow import of_texts
+from mlobs_pipelines.engine.arrow import flags_in, of_texts
 from mlobs_pipelines.engine.features import NumberPart, numbers
 from mlobs_pipelines.engine.groups import Assigned, Groups, Rows
 from mlobs_pipelines.engine.parts import Counted, Part
@@ -54,5 +54,4 @@ class Requests:
 
 
 def _among(status: pa.ChunkedArray | pa.Array, words: pa.Array) -> Flags:
-    found: Flags = pc.is_in(status, words).to_numpy(zero_copy_only=False)
-    return found
+    return flags_in(pc.is_in(status, words))

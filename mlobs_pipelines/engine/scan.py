@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlobs_pipelines.core.buckets import Grid, score_codes
+from mlobs_pipelines.engine.arrow import flags_in
 from mlobs_pipelines.engine.attributions import Attribution
 from mlobs_pipelines.engine.cells import stored
 from mlobs_pipelines.engine.features import (
@@ -229,7 +230,7 @@ class _Lags:
     def add(self, rows: Assigned, scored: Rows) -> None:
         lag, age = floats(scored.column("lag_s")), floats(scored.column("age_s"))
         known, horizon = np.isfinite(lag), self._horizons_s[-1]
-        void = pc.equal(scored.column("state"), "void").to_numpy(zero_copy_only=False)
+        void = flags_in(pc.equal(scored.column("state"), "void"))
         arrived = np.where(known, np.ceil(np.where(known, lag, 0.0).clip(0) / self._unit_s), -1)
         pending = np.where(known, -1, np.floor(age / self._unit_s))
         self._arrived.add(rows, arrived.astype(np.int64))

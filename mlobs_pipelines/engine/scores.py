@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from mlobs_pipelines.core.buckets import SCORE_CELLS, Grid, score_codes
 from mlobs_pipelines.core.vocabulary import Flags, Floats, Ints
+from mlobs_pipelines.engine.arrow import numbers_in
 from mlobs_pipelines.engine.features import NumberPart, floats
 from mlobs_pipelines.engine.groups import Assigned, Rows, dictionary, positions
 from mlobs_pipelines.engine.parts import FlagPart, Part
@@ -100,7 +101,7 @@ def thresholds_of(versions: pa.Array, thresholds: Mapping[str, float]) -> Floats
     """The decision threshold of each row's model version."""
     encoded = dictionary(versions)
     known = np.array([thresholds[name] for name in encoded.dictionary.to_pylist()], dtype=np.float64)
-    found: Floats = known.take(encoded.indices.to_numpy(zero_copy_only=False))
+    found: Floats = known.take(numbers_in(encoded.indices))
     return found
 
 

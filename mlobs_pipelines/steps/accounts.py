@@ -14,7 +14,7 @@ import numpy as np
 from mlobs_pipelines.core.buckets import bucket_edges
 from mlobs_pipelines.core.summaries import Additive
 from mlobs_pipelines.core.vocabulary import Estimate
-from mlobs_pipelines.steps.bins import SCORE, Baseline
+from mlobs_pipelines.steps.binning import SCORE, Baseline
 from mlobs_pipelines.steps.windows import score_edges
 
 

@@ -20,7 +20,7 @@ from mlobs_pipelines.core.summaries import (
 )
 from mlobs_pipelines.core.vocabulary import Amounts, Flags, Floats, Ints
 from mlobs_pipelines.engine.moments import MOMENTS
-from mlobs_pipelines.steps.bins import SCORE, FeatureBaseline
+from mlobs_pipelines.steps.binning import SCORE, FeatureBaseline
 from mlobs_pipelines.steps.windows import (
     SCORE_PARTS,
     Counts,

@@ -29,7 +29,8 @@ from mlobs_pipelines.engine.scan import FeaturePlan, ScanPlan, floats, scan_labe
 from mlobs_pipelines.engine.scores import ScorePlan, top_class
 from mlobs_pipelines.sources.deliveries import Place, Slot, UnreadableError
 from mlobs_pipelines.sources.files import deliveries
-from mlobs_pipelines.steps.bins import RARE, SCORE, BaselineError, sampled_features, stored_grids
+from mlobs_pipelines.steps.binning import RARE, SCORE
+from mlobs_pipelines.steps.bins import BaselineError, sampled_features, stored_grids
 from mlobs_pipelines.steps.layouts import BASELINE_FEATURES, BASELINE_LAYOUT, LABELS
 from mlobs_pipelines.steps.samples import BASELINE_ROWS
 from mlobs_pipelines.steps.training import LABEL, labelled, numeric, scored

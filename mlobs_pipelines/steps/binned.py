@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from mlobs_pipelines.core.buckets import ATOM_BASE, MAX_ATOMS, bucket_of
 from mlobs_pipelines.core.vocabulary import Amounts, Floats, Ints
 from mlobs_pipelines.engine.cells import EXCESS
-from mlobs_pipelines.steps.bins import SCORE, Baseline, FeatureBaseline
+from mlobs_pipelines.steps.binning import SCORE, Baseline, FeatureBaseline
 from mlobs_pipelines.steps.windows import SCORE_PARTS
 
 CODES = ATOM_BASE + MAX_ATOMS + 1

@@ -1,58 +1,23 @@
-"""How features are binned and sampled: what the baseline step fixed, as the steps after it read it.
+"""Bins and samples of features as stored: what the baseline step fixed, as the steps after it read it.
 
 Fixing bins is the baseline step's business; counting with them is the engine's.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from mlobs_pipelines.contracts.folder import ModelSpec
-from mlobs_pipelines.core.buckets import Codes, Grid
+from mlobs_pipelines.core.buckets import Grid
 from mlobs_pipelines.engine.scan import FeaturePlan, ScanPlan
+from mlobs_pipelines.steps.binning import SCORE, Baseline, FeatureBaseline
 from mlobs_pipelines.steps.layouts import BASELINE_FEATURES
 from mlobs_pipelines.steps.walk import Walk
-
-SCORE = "score"
-LABELLED = {"binary": "positive", "multiclass": "confusion", "regression": "label_cells"}  # part with labels
-RARE = 0.01  # categories under this share of the baseline have no drift bin of their own
 
 
 class BaselineError(RuntimeError):
     """A version's training set that cannot be used, or one that was not measured yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class FeatureBaseline:
-    """How one feature of one version is binned.
-
-    Attributes
-    ----------
-    grid
-        Cells of a numeric feature, or of predicted numbers; None for a categorical one, and for a score that
-        is a probability, whose cells are fixed.
-    edges
-        Drift edges in bucket codes.
-    categories
-        Categories with a drift bin of their own.
-    importance
-        Permutation importance in the training set; NaN where unknown.
-    """
-
-    grid: Grid | None
-    edges: Codes
-    categories: tuple[str, ...]
-    importance: float
-
-
-@dataclass(frozen=True, slots=True)
-class Baseline:
-    """The measured training set of one version."""
-
-    baseline_id: str
-    features: Mapping[str, FeatureBaseline]
 
 
 def load_baselines(walk: Walk) -> dict[str, Baseline]:

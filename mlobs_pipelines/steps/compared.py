@@ -15,7 +15,7 @@ from mlobs_pipelines.contracts.monitor import Comparison, Monitor
 from mlobs_pipelines.core.windows import Span
 from mlobs_pipelines.engine.cells import CELLS_SCHEMA
 from mlobs_pipelines.steps import references
-from mlobs_pipelines.steps.bins import Baseline
+from mlobs_pipelines.steps.binning import Baseline
 from mlobs_pipelines.steps.judging import reach
 from mlobs_pipelines.steps.layouts import BASELINE_LAYOUT
 from mlobs_pipelines.steps.lineup import Scope, Version, staged

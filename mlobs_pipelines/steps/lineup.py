@@ -17,9 +17,10 @@ from mlobs_pipelines.core.summaries import LabelSummary
 from mlobs_pipelines.core.vocabulary import Estimate, Flags
 from mlobs_pipelines.core.windows import Span
 from mlobs_pipelines.steps.arranged import arranged
+from mlobs_pipelines.steps.fitting import plain
 from mlobs_pipelines.steps.judging import Comparisons, Stage
 from mlobs_pipelines.steps.measured import Measured, layered, measured
-from mlobs_pipelines.steps.references import Reference, plain
+from mlobs_pipelines.steps.references import Reference
 from mlobs_pipelines.steps.windows import Counts, Group, label_summary
 
 LEAST_PRESENT = 0.5

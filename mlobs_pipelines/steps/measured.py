@@ -38,7 +38,7 @@ from mlobs_pipelines.steps.against import (
     shift_summary,
 )
 from mlobs_pipelines.steps.attributed import attribution_panel, attribution_summaries, explained
-from mlobs_pipelines.steps.bins import LABELLED, SCORE, Baseline
+from mlobs_pipelines.steps.binning import LABELLED, SCORE, Baseline
 from mlobs_pipelines.steps.outcomes import (
     class_outcomes,
     multiclass_summary,

@@ -13,7 +13,7 @@ from mlobs_pipelines.core.vocabulary import Floats, Ints
 from mlobs_pipelines.engine.cells import CELLS_SCHEMA, Flat, flatten
 from mlobs_pipelines.engine.moments import EXTREMES
 from mlobs_pipelines.engine.sample import SAMPLE
-from mlobs_pipelines.steps.bins import SCORE
+from mlobs_pipelines.steps.binning import SCORE
 from mlobs_pipelines.steps.samples import merged_sample
 
 Merge = Callable[[str, Ints, Floats, int], Floats]

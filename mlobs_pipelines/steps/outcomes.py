@@ -15,7 +15,7 @@ from mlobs_pipelines.core.summaries import (
 from mlobs_pipelines.core.vocabulary import Amounts, Floats, Ints
 from mlobs_pipelines.engine.scores import ERROR_CODES, RELIABILITY_BINS
 from mlobs_pipelines.steps.against import placed
-from mlobs_pipelines.steps.bins import SCORE, FeatureBaseline
+from mlobs_pipelines.steps.binning import SCORE, FeatureBaseline
 from mlobs_pipelines.steps.windows import Counts, score_edges
 
 MOST_CELLS = 16_384  # of all classes together: more of them share coarser cells, which their bound tells

@@ -15,12 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlobs_pipelines.contracts.monitor import Comparison
-from mlobs_pipelines.core.buckets import bucket_of, quantile_edges
 from mlobs_pipelines.core.vocabulary import Flags
 from mlobs_pipelines.core.windows import Span, earlier
 from mlobs_pipelines.engine.cells import CELLS_SCHEMA, SORT_BY
-from mlobs_pipelines.steps.arranged import EVERYONE, arranged, single
-from mlobs_pipelines.steps.bins import LABELLED, RARE, SCORE, Baseline, FeatureBaseline
+from mlobs_pipelines.steps.arranged import arranged, single
+from mlobs_pipelines.steps.binning import LABELLED, SCORE, Baseline
+from mlobs_pipelines.steps.fitting import fitted
 from mlobs_pipelines.steps.merging import merged, with_score_cells
 from mlobs_pipelines.steps.windows import Counts, requests_of
 from mlobs_pipelines.store.content import content_hash
@@ -80,11 +80,6 @@ def _weighed(counts: Counts) -> Counts:
     return replace(counts, power=1, shrink=np.divide(once, twice, out=np.ones(once.shape), where=twice > 0))
 
 
-def plain(counts: Counts) -> Counts:
-    """The same statistics as those of windows that are measured, not compared with."""
-    return replace(counts, power=0, shrink=None)
-
-
 def named_days(comparison: Comparison) -> str:
     """Fixed days as the partition their statistics are kept in."""
     return f"{comparison.start}..{comparison.end}"
@@ -117,32 +112,8 @@ def fixed(baseline: Baseline, rows: pa.Table, windows: int) -> Reference:
         Their statistics, of `fixed_rows`.
     """
     name, counts = fixed_id(rows), _weighed(single(rows))
-    features = {feature: _fitted(counts, feature, bins) for feature, bins in baseline.features.items()}
+    features = {feature: fitted(counts, feature, bins) for feature, bins in baseline.features.items()}
     return Reference(Baseline(name, features), counts, (name,) * windows)
-
-
-def _fitted(counts: Counts, name: str, binned: FeatureBaseline) -> FeatureBaseline:
-    seen = plain(counts)
-    if binned.grid is None and name != SCORE:
-        return _categories(seen, name, binned)
-    flat, group, _ = seen.flat(name, "cells")
-    everyone = group == seen.groups.index(EVERYONE)
-    codes = flat.codes[everyone]
-    buckets = codes if binned.grid is None else bucket_of(codes, binned.grid)
-    distinct, place = np.unique(buckets, return_inverse=True)
-    rows = np.zeros(distinct.size, dtype=np.int64)
-    np.add.at(rows, place, flat.counts[everyone])
-    return replace(binned, edges=quantile_edges(distinct, rows)) if rows.sum() else binned
-
-
-def _categories(counts: Counts, name: str, binned: FeatureBaseline) -> FeatureBaseline:
-    flat, group, _ = counts.flat(name, "categories")
-    everyone = group == counts.groups.index(EVERYONE)
-    total = counts.counts(name, "rows", 3)[counts.groups.index(EVERYONE)].sum()
-    names = [] if flat.names is None else flat.names.filter(pa.array(everyone)).to_pylist()
-    told = zip(names, flat.counts[everyone].tolist(), strict=True)
-    common = sorted(text for text, rows in told if rows >= RARE * total)
-    return replace(binned, categories=tuple(common)) if total else binned
 
 
 def moving(

@@ -18,7 +18,7 @@ from mlobs_pipelines.core.metrics import METRICS, Metric
 from mlobs_pipelines.core.summaries import PAIRS, FeatureSummary, SampleSummary
 from mlobs_pipelines.core.vocabulary import Estimate, Flags, Ints, Maturity, Verdict
 from mlobs_pipelines.steps.accounts import binned_by
-from mlobs_pipelines.steps.bins import SCORE
+from mlobs_pipelines.steps.binning import SCORE
 from mlobs_pipelines.steps.judging import judged, taken
 from mlobs_pipelines.steps.lineup import Beside, Scope, Version, estimates
 from mlobs_pipelines.steps.measured import LONG, named

@@ -26,6 +26,7 @@ from mlobs_pipelines.core.summaries import (
 )
 from mlobs_pipelines.core.vocabulary import Amounts, Floats, Ints
 from mlobs_pipelines.core.windows import Span
+from mlobs_pipelines.engine.arrow import numbers_in, of_texts
 from mlobs_pipelines.engine.cells import (
     EXCESS,
     EXCESS_ONCE,
@@ -37,7 +38,7 @@ from mlobs_pipelines.engine.cells import (
 from mlobs_pipelines.engine.moments import EXTREMES
 from mlobs_pipelines.engine.requests import LATENCY, QUEUE, REQUESTS, STATUS, STATUS_CODES
 from mlobs_pipelines.engine.scan import CONFUSION_CODES, RELIABILITY_BINS, SKEW_CODES, STATE_CODES
-from mlobs_pipelines.steps.bins import SCORE
+from mlobs_pipelines.steps.binning import SCORE
 
 Group = tuple[str, str]
 Located = tuple[Flat, Ints, Ints]  # cells, and the group and the day of each
@@ -109,8 +110,8 @@ class Counts:
         return np.array([index[pair] for pair in pairs], dtype=np.int64)
 
     def _days(self, rows: pa.Table) -> Ints:
-        names = pa.array([day.isoformat() for day in self.days])
-        found: Ints = pc.index_in(rows.column("day"), names).to_numpy().astype(np.int64)
+        names = of_texts([day.isoformat() for day in self.days])
+        found: Ints = numbers_in(pc.index_in(rows.column("day"), names)).astype(np.int64)
         return found
 
     def windows(self, group: Ints, day: Ints, code: Ints, width: int, values: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from mlobs_pipelines.core.windows import Span
 from mlobs_pipelines.engine import parts as counting
 from mlobs_pipelines.engine.scan import FeaturePlan, LogScan, ScanPlan
 from mlobs_pipelines.steps.against import feature_summary
-from mlobs_pipelines.steps.bins import FeatureBaseline
+from mlobs_pipelines.steps.binning import FeatureBaseline
 from mlobs_pipelines.steps.merging import merged
 from mlobs_pipelines.steps.windows import Counts
 from tests.engine.weighted_days import FIRST, calendar, parts

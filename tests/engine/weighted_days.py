@@ -12,7 +12,7 @@ from mlobs_pipelines.core.vocabulary import Window
 from mlobs_pipelines.core.windows import Span
 from mlobs_pipelines.engine.scan import FeaturePlan, ScanPlan, floats, scan_labels, scan_log, scan_training
 from mlobs_pipelines.steps.against import feature_summary, score_drift_summary
-from mlobs_pipelines.steps.bins import FeatureBaseline
+from mlobs_pipelines.steps.binning import FeatureBaseline
 from mlobs_pipelines.steps.windows import (
     Counts,
     label_summary,

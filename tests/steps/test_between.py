@@ -16,7 +16,8 @@ from mlobs_pipelines.engine.scan import scan_labels, scan_log
 from mlobs_pipelines.steps.against import feature_summary, score_drift_summary
 from mlobs_pipelines.steps.arranged import arranged
 from mlobs_pipelines.steps.between import drift_between
-from mlobs_pipelines.steps.bins import SCORE, load_baselines, scan_plan
+from mlobs_pipelines.steps.binning import SCORE
+from mlobs_pipelines.steps.bins import load_baselines, scan_plan
 from mlobs_pipelines.steps.layouts import (
     BASELINE_FEATURES,
     BASELINE_LAYOUT,
