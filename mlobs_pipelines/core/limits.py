@@ -12,6 +12,7 @@ from mlobs_pipelines.core.vocabulary import Estimate, Flags, Floats, Verdict
 
 LEAST_REFERENCES = 7
 _SHARES = ("auc", "accuracy", "precision", "recall", "f1", "specificity", "ece", "mce", "ace")
+_LAGS = ("label_lag_gap", "label_lag_gap_p")
 _GAINS = ("auc_difference", "accuracy_difference")
 _POSITIVE = ("psi", "log_loss", "brier_score", "skew_smape", "row_count", "mae", "rmse", "mape")
 
@@ -25,7 +26,7 @@ def metric_range(name: str) -> tuple[float, float]:
     ((0.0, 1.0), (0.0, inf))
     """
     plain = name.removesuffix("_macro").removesuffix("_weighted").removeprefix("class_")
-    if plain in (*_SHARES, "ks") or name.endswith(("_share", "_coverage")):
+    if plain in (*_SHARES, *_LAGS, "ks") or name.endswith(("_share", "_coverage")):
         return 0.0, 1.0
     if name in _GAINS:
         return -1.0, 1.0

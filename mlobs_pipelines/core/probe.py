@@ -12,6 +12,7 @@ from mlobs_pipelines.core.metrics.registry import Metric
 from mlobs_pipelines.core.summaries import (
     AttributionPanel,
     AttributionSummary,
+    ClassLagSummary,
     ClassPairSummary,
     FeatureSummary,
     LabelSummary,
@@ -171,6 +172,10 @@ def _label() -> LabelSummary:
     )
 
 
+def _class_lags() -> ClassLagSummary:
+    return ClassLagSummary(_some(2 * 80, 17).reshape(*SHAPE, 2, 80), ("0", "1"), 1.0)
+
+
 def _operation() -> OperationSummary:
     latency = _some(CELLS, 9)
     requests = latency.sum(axis=-1) + 3
@@ -253,6 +258,7 @@ SAMPLES: Mapping[type[Summary], Callable[[], Summary]] = {
     MulticlassSummary: _multiclass,
     RegressionSummary: _regression,
     LabelSummary: _label,
+    ClassLagSummary: _class_lags,
     OperationSummary: _operation,
     QueueSummary: _queue,
     PairSummary: _pair,

@@ -16,6 +16,7 @@ from mlobs_pipelines.core.buckets import Grid, score_codes
 from mlobs_pipelines.engine.arrow import flags_in
 from mlobs_pipelines.engine.attributions import Attribution
 from mlobs_pipelines.engine.cells import stored
+from mlobs_pipelines.engine.class_lags import ClassLags
 from mlobs_pipelines.engine.features import (
     RECOMPUTED,
     SKEW_CODES,
@@ -195,18 +196,19 @@ class LabelScan:
         self._plan, self._groups = plan, Groups(plan.segments, plan.crosses)
         cuts = self._groups.cuts
         self._scores, self._lags = scores_of(cuts, plan.scores), _Lags(cuts, plan)
+        self._class_lags = ClassLags(cuts, plan.scores, plan.lag_unit_s, plan.horizons_s[-1])
         self._pairs = pairs_of(self._groups, plan.scores)
 
     def add(self, batch: Rows) -> None:
         """Count a batch."""
         scored = _complete(batch, self._plan.scores.columns)
         rows = self._groups.assign(scored)
-        works = [partial(part.add, rows, scored) for part in (self._scores, self._lags)]
+        works = [partial(part.add, rows, scored) for part in (self._scores, self._lags, self._class_lags)]
         all_done([*works, partial(self._pairs.add, scored)], scored.num_rows)
 
     def finish(self) -> pa.Table:
         """Rows of ``CELLS_SCHEMA``."""
-        parts = [*self._scores.parts, *self._lags.parts, *self._pairs.parts]
+        parts = [*self._scores.parts, *self._lags.parts, *self._class_lags.parts, *self._pairs.parts]
         return stored(self._groups, _all(parts, self._groups))
 
 

@@ -39,6 +39,7 @@ from mlobs_pipelines.steps.against import (
 )
 from mlobs_pipelines.steps.attributed import attribution_panel, attribution_summaries, explained
 from mlobs_pipelines.steps.binning import LABELLED, SCORE, Baseline
+from mlobs_pipelines.steps.class_lags import class_lag_summary
 from mlobs_pipelines.steps.outcomes import (
     class_outcomes,
     multiclass_summary,
@@ -121,6 +122,8 @@ def _summaries(case: _Case, panel: Mapping[str, FeatureSummary]) -> Iterator[Sum
         yield layered(case.counts, queue_summary)
     yield panel_summary(panel, {name: one.importance for name, one in case.baseline.features.items()})
     task = case.spec.monitor.task
+    if task != "regression":
+        yield layered(case.counts, partial(class_lag_summary, monitor=case.spec.monitor))
     yield from {"binary": _binary, "multiclass": _multiclass, "regression": _regression}[task](case)
 
 

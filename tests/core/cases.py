@@ -9,6 +9,7 @@ from mlobs_pipelines.core.summaries import (
     Additive,
     AttributionPanel,
     AttributionSummary,
+    ClassLagSummary,
     ClassPairSummary,
     DecisionSummary,
     FeatureSummary,
@@ -262,6 +263,18 @@ def summarise_label(rows):
     )  # fmt: skip
 
 
+def draw_class_lags(rng, n):
+    """Lags in hours of labels that all have arrived, the later the class."""
+    label = rng.integers(0, 3, n)
+    return {"label": label, "lag": rng.lognormal(2 + 0.3 * label, 1, n).clip(0, 168)}
+
+
+def summarise_class_lags(rows):
+    """Lags by class and whole hour."""
+    code = rows["label"] * 169 + np.ceil(rows["lag"])
+    return ClassLagSummary(count(code, 3 * 169).reshape(3, 169), CLASSES[:3], 1.0)
+
+
 def draw_operation(rng, n):
     """Latencies in milliseconds and failed requests."""
     latency, lot = np.clip(rng.lognormal(3, 1, n), 1.001, 9_999), rng.random(n)
@@ -374,6 +387,7 @@ CASES = {
     GroupSummary: Case(draw_group, summarise_group),
     FeatureSummary: Case(draw_feature, summarise_feature),
     ScoreSummary: Case(draw_score, summarise_score),
+    ClassLagSummary: Case(draw_class_lags, summarise_class_lags),
     LabelSummary: Case(draw_label, summarise_label),
     OperationSummary: Case(draw_operation, summarise_operation),
     QueueSummary: Case(draw_queue, summarise_queue),

@@ -19,6 +19,7 @@ LIMITS = {
     "reliability_score": SHARE, "reliability_observed": SHARE,
     "label_coverage": SHARE, "label_backlog": POSITIVE, "overdue_share": SHARE, "label_lag_cdf": SHARE,
     "label_lag_p50": LAG, "label_lag_p90": LAG, "label_lag_p95": LAG, "label_lag_p99": LAG,
+    "label_lag_gap": SHARE, "label_lag_gap_p": SHARE, "class_label_lag_p50": LAG,
     "request_count": POSITIVE, "error_share": SHARE,
     "throughput": POSITIVE, "specificity": SHARE, "average_precision": SHARE, "ace": SHARE,
     "calibration_slope": ANY, "calibration_intercept": ANY, "selection_rate": SHARE,

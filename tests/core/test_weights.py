@@ -24,6 +24,7 @@ SURENESS = (
     "drifted_share",
     "drifted_importance",
     "delong_p",
+    "label_lag_gap_p",
     "mcnemar_p",
 )
 GAPS = ("demographic_parity_difference", "equalised_odds_difference")  # over groups with enough rows

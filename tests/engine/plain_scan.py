@@ -141,6 +141,17 @@ def _skew(book, row, feature):
     book.write(row, name, "skew", SKEW_CODES["sum"], total)
 
 
+def _class_lag(book, row, plan):
+    label, lag, unit, horizon = row["label"], row["lag_s"], plan.lag_unit_s, plan.horizons_s[-1]
+    if label is None or lag is None:
+        return
+    old, last = row["age_s"] >= horizon, math.ceil(horizon / unit)
+    if old and lag <= horizon:
+        book.write(row, "label", "class_lags", math.ceil(max(lag, 0.0) / unit) * 2 + int(label))
+    age = last if old else min(math.floor(row["age_s"] / unit), last - 1)
+    book.write(row, "label", "class_ages", age * 2 + int(label))
+
+
 def plain_labels(rows, plan):
     """What `scan_labels` stores, by key."""
     book = Book(plan)
@@ -175,6 +186,7 @@ def _lag(book, row, plan):
     else:
         book.write(row, "label", "arrived", math.ceil(max(lag, 0.0) / unit))
     old = age > plan.horizons_s[-1]
+    _class_lag(book, row, plan)
     flags = {"predictions": True, "void": row["state"] == "void", "overdue": old and lag is None, "aged": old}
     for name, flag in flags.items():
         if flag:

@@ -209,14 +209,15 @@ def kolmogorov_smirnov(summary: FeatureSummary) -> Estimate:
     distance, bound = ks(summary.cells, summary.baseline_cells, summary.atom)
     spread = ratio(1, n)
     if summary.twice is not None:
-        spread = np.where(n == squares, spread, _widest(summary.cells, summary.twice.cells))
+        spread = widest_spread(summary.cells, summary.twice.cells)
     noise = _KS_CRITICAL_01 * np.sqrt(spread + ratio(1, summary.baseline_cells.sum(axis=-1)))
     return Estimate(distance, seen, bound=bound, noise=noise, effective=effective(n, squares))
 
 
-def _widest(cells: Amounts, squared: Amounts) -> Floats:
-    """Four times the largest variance of a cumulative share: 1 ÷ n without weights, at the median."""
+def widest_spread(cells: Amounts, squared: Amounts) -> Floats:
+    """Four times the largest variance of a cumulative share: where all weights are 1, 1 ÷ rows."""
     total, twice = (array.sum(axis=-1, keepdims=True) for array in (cells, squared))
     share, below = ratio(np.cumsum(cells, axis=-1), total), np.cumsum(squared, axis=-1)
     variance = ratio((1 - share) ** 2 * below + share**2 * (twice - below), total * total)
-    return np.asarray(4 * np.max(variance, axis=-1, initial=0))
+    widest = 4 * np.max(variance, axis=-1, initial=0)
+    return np.where((total == twice)[..., 0], ratio(1, total)[..., 0], widest)

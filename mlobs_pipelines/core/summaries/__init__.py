@@ -7,6 +7,7 @@ same sums by rows seen and by squared weights go along. Nothing in this package 
 
 from mlobs_pipelines.core.summaries.additive import Additive, weighted
 from mlobs_pipelines.core.summaries.attributions import AttributionPanel, AttributionSummary
+from mlobs_pipelines.core.summaries.class_lags import ClassLagSummary
 from mlobs_pipelines.core.summaries.features import FeatureSummary, PanelSummary
 from mlobs_pipelines.core.summaries.labels import LabelSummary
 from mlobs_pipelines.core.summaries.multiclass import MulticlassSummary
@@ -22,6 +23,7 @@ __all__ = [
     "Additive",
     "AttributionPanel",
     "AttributionSummary",
+    "ClassLagSummary",
     "ClassPairSummary",
     "DecisionSummary",
     "FeatureSummary",
@@ -61,6 +63,7 @@ Summary = (
     | DecisionSummary
     | GroupSummary
     | LabelSummary
+    | ClassLagSummary
     | OperationSummary
     | QueueSummary
     | SkewSummary
