@@ -26,11 +26,13 @@ def metric_range(name: str) -> tuple[float, float]:
     ((0.0, 1.0), (0.0, inf))
     """
     plain = name.removesuffix("_macro").removesuffix("_weighted").removeprefix("class_")
-    if plain in (*_SHARES, *_LAGS, "ks") or name.endswith(("_share", "_coverage")):
+    if plain in (*_SHARES, *_LAGS, "ks") or name.endswith(("_share", "_coverage", "_coverage_at")):
         return 0.0, 1.0
     if name in _GAINS:
         return -1.0, 1.0
-    from_zero = name in _POSITIVE or name.startswith(("latency_", "label_lag_", "absolute_error_"))
+    from_zero = name in _POSITIVE or name.startswith(
+        ("latency_", "label_lag_", "label_arrival_", "absolute_error_")
+    )
     return (0.0 if from_zero else -np.inf), (1.0 if name == "r2" else np.inf)
 
 

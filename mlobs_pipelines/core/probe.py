@@ -167,6 +167,9 @@ def _label() -> LabelSummary:
         mature_labelled=mature // 2,
         overdue=aged // 4,
         aged=aged,
+        early=n // 9,
+        revised=n // 8,
+        conflicting=n // 16,
         unit_h=1.0,
         horizons_h=np.array([24.0, 72.0]),
     )

@@ -8,12 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from mlobs_pipelines.core.buckets import Grid, score_codes
-from mlobs_pipelines.engine.arrow import flags_in
 from mlobs_pipelines.engine.attributions import Attribution
 from mlobs_pipelines.engine.cells import stored
 from mlobs_pipelines.engine.class_lags import ClassLags
@@ -25,9 +22,10 @@ from mlobs_pipelines.engine.features import (
     feature_of,
     floats,
 )
-from mlobs_pipelines.engine.groups import Assigned, Groups, Rows
+from mlobs_pipelines.engine.groups import Groups, Rows
+from mlobs_pipelines.engine.lags import STATE_CODES, Lags
 from mlobs_pipelines.engine.pairs import pairs_of
-from mlobs_pipelines.engine.parts import Counted, FlagPart, Part
+from mlobs_pipelines.engine.parts import Counted, Part
 from mlobs_pipelines.engine.reading import BATCH_ROWS
 from mlobs_pipelines.engine.requests import Requests
 from mlobs_pipelines.engine.sample import RowSample, numbered
@@ -53,8 +51,6 @@ __all__ = [
     "scan_log",
     "scan_training",
 ]
-
-STATE_CODES = {"predictions": 0, "void": 1, "overdue": 2, "aged": 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +191,7 @@ class LabelScan:
     def __init__(self, plan: ScanPlan) -> None:
         self._plan, self._groups = plan, Groups(plan.segments, plan.crosses)
         cuts = self._groups.cuts
-        self._scores, self._lags = scores_of(cuts, plan.scores), _Lags(cuts, plan)
+        self._scores, self._lags = scores_of(cuts, plan.scores), Lags(cuts, plan.lag_unit_s, plan.horizons_s)
         self._class_lags = ClassLags(cuts, plan.scores, plan.lag_unit_s, plan.horizons_s[-1])
         self._pairs = pairs_of(self._groups, plan.scores)
 
@@ -218,36 +214,6 @@ def _complete(batch: Rows, columns: Sequence[str]) -> Rows:
         column = batch.column(name)
         batch = batch.filter(column.is_valid()) if column.null_count else batch
     return batch
-
-
-class _Lags:
-    def __init__(self, cuts: int, plan: ScanPlan) -> None:
-        self._unit_s, self._horizons_s = plan.lag_unit_s, plan.horizons_s
-        self._arrived, self._pending = Part(cuts, "label", "arrived"), Part(cuts, "label", "pending")
-        self._state, self._mature, self._in_time = (
-            FlagPart(cuts, "label", name) for name in ("state", "mature", "in_time")
-        )
-        self.parts = [self._arrived, self._pending, self._state, self._mature, self._in_time]
-
-    def add(self, rows: Assigned, scored: Rows) -> None:
-        lag, age = floats(scored.column("lag_s")), floats(scored.column("age_s"))
-        known, horizon = np.isfinite(lag), self._horizons_s[-1]
-        void = flags_in(pc.equal(scored.column("state"), "void"))
-        arrived = np.where(known, np.ceil(np.where(known, lag, 0.0).clip(0) / self._unit_s), -1)
-        pending = np.where(known, -1, np.floor(age / self._unit_s))
-        self._arrived.add(rows, arrived.astype(np.int64))
-        self._pending.add(rows, pending.astype(np.int64))
-        states = {
-            "predictions": known | ~known,
-            "void": void,
-            "overdue": ~known & (age > horizon),
-            "aged": age > horizon,
-        }
-        self._state.add_flags(rows, [states[name] for name in STATE_CODES])
-        mature = [age >= h for h in self._horizons_s]
-        self._mature.add_flags(rows, mature)
-        in_time = [m & known & (lag <= h) for m, h in zip(mature, self._horizons_s, strict=True)]
-        self._in_time.add_flags(rows, in_time)
 
 
 class TrainingScan:

@@ -24,8 +24,9 @@ from mlobs_pipelines.store.layout import TableLayout
 from mlobs_pipelines.store.tables import as_of_key
 
 KEY = "prediction_id"
+HISTORY = ("early", "revisions", "conflict")
 LOG_COLUMNS = ("day", KEY, "predicted_at", "model_version", "role", "status", "latency_ms", QUEUE_COLUMN)
-LABEL_COLUMNS = ("day", KEY, "model_version", "role", "label", "state", "lag_s", "age_s", "as_of")
+LABEL_COLUMNS = ("day", KEY, "model_version", "role", "label", "state", "lag_s", "age_s", "as_of", *HISTORY)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from mlobs_pipelines.core.summaries import (
     weighted,
 )
 from tests.core import attribution_cases, pair_cases
+from tests.core.labels import draw_label, summarise_label
 from tests.core.outcomes import summarise_outcome, summarise_predicted
 from tests.core.samples import draw_sample, summarise_sample
 
@@ -42,10 +43,8 @@ _ENDS = np.array([-np.inf, *FEATURE_EDGES, np.inf])
 FEATURE_ENDS = np.insert(_ENDS[:-1], ZERO, 0.0), np.insert(_ENDS[1:], ZERO, 0.0)
 LATENCY_EDGES = np.geomspace(1, 10_000, 81)
 LOCATION = 0.25
-LAG_CELLS = 24 * 15
 CLASSES = ("a", "b", "c", "d")
 ERROR_EDGES = np.concatenate([[0.0], np.geomspace(1e-3, 100, 81)])
-HORIZONS_H = np.array([24.0, 72.0, 168.0])
 
 
 @dataclass(frozen=True)
@@ -238,28 +237,6 @@ def regression_summary(predicted, label, *, unlabelled=0, centre=12.0, edges=ERR
         np.int64(label.size), np.int64(unlabelled), *(part.sum() for part in sums), np.int64((~some).sum()),
         count(code, edges.size - 1), centre, edges[:-1], edges[1:],
         *(part.sum() for part in ((y * e) ** 2, y**3, y**4, e**2 * y)),
-    )  # fmt: skip
-
-
-def draw_label(rng, n):
-    """Lags and ages in hours; a few labels never come."""
-    lag = rng.lognormal(2.2, 1, n)
-    lag[rng.random(n) < 0.03] = np.inf
-    return {"lag": lag, "age": rng.uniform(0, 24 * 20, n), "void": rng.random(n) < 0.02}
-
-
-def summarise_label(rows):
-    """Arrived and awaited labels by whole hours."""
-    lag, age = rows["lag"], rows["age"]
-    here = lag <= age
-    arrived = count(np.minimum(np.ceil(lag[here]), LAG_CELLS - 1), LAG_CELLS)
-    pending = count(np.minimum(np.floor(age[~here]), LAG_CELLS - 1), LAG_CELLS)
-    mature = np.array([(age >= h).sum() for h in HORIZONS_H], np.int64)
-    within = np.array([((age >= h) & (lag <= h)).sum() for h in HORIZONS_H], np.int64)
-    old = age > HORIZONS_H[-1]
-    return LabelSummary(
-        np.int64(lag.size), arrived, pending, np.int64((here & rows["void"]).sum()), mature, within,
-        np.int64((old & ~here).sum()), np.int64(old.sum()), 1.0, HORIZONS_H,
     )  # fmt: skip
 
 

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from mlobs_pipelines.core.metrics import METRICS
 from mlobs_pipelines.core.summaries import ClassPairSummary, LabelSummary, MulticlassSummary
-from tests.core.cases import CASES, HORIZONS_H, LATENCY_EDGES, stack
+from tests.core.cases import CASES, LATENCY_EDGES, stack
+from tests.core.labels import HORIZONS_H
 
 SHARE, POSITIVE, SIGNED, ANY = (0.0, 1.0), (0.0, np.inf), (-1.0, 1.0), (-np.inf, np.inf)
 LATENCY, LAG = (LATENCY_EDGES[0], LATENCY_EDGES[-1]), (0.0, 24.0 * 15)
@@ -20,6 +21,8 @@ LIMITS = {
     "label_coverage": SHARE, "label_backlog": POSITIVE, "overdue_share": SHARE, "label_lag_cdf": SHARE,
     "label_lag_p50": LAG, "label_lag_p90": LAG, "label_lag_p95": LAG, "label_lag_p99": LAG,
     "label_lag_gap": SHARE, "label_lag_gap_p": SHARE, "class_label_lag_p50": LAG,
+    "void_share": SHARE, "early_label_share": SHARE, "revised_label_share": SHARE,
+    "conflicting_label_share": SHARE, "label_coverage_at": SHARE, "label_arrival_rate": SHARE,
     "request_count": POSITIVE, "error_share": SHARE,
     "throughput": POSITIVE, "specificity": SHARE, "average_precision": SHARE, "ace": SHARE,
     "calibration_slope": ANY, "calibration_intercept": ANY, "selection_rate": SHARE,

@@ -188,6 +188,8 @@ def _lag(book, row, plan):
     old = age > plan.horizons_s[-1]
     _class_lag(book, row, plan)
     flags = {"predictions": True, "void": row["state"] == "void", "overdue": old and lag is None, "aged": old}
+    history = {"early": row["early"], "revised": row["revisions"] > 1, "conflicting": row["conflict"]}
+    flags |= {name: lag is not None and flag for name, flag in history.items()}
     for name, flag in flags.items():
         if flag:
             book.write(row, "label", "state", STATE_CODES[name])

@@ -54,6 +54,9 @@ def table(rows=600, seed=3):
         "state": pa.array(np.array(["labelled", "void"])[(rng.random(rows) < 0.1).astype(int)].tolist()),
         "lag_s": some(lag, 0.3),
         "age_s": pa.array(rng.uniform(0, 10_000, rows)),
+        "early": pa.array(rng.random(rows) < 0.1),
+        "revisions": pa.array(rng.integers(1, 3, rows)),
+        "conflict": pa.array(rng.random(rows) < 0.1),
         "queue_ms": some(rng.exponential(2, rows)),
     }
     return pa.table(data)

@@ -26,6 +26,9 @@ class LabelSummary(Additive):
         Predictions older than the label horizon and still without a label.
     aged : (...,)
         Predictions older than the label horizon.
+    early, revised, conflicting : (...,)
+        Arrived labels that were known before their prediction, that came more than once, and that came with
+        different values; the latest value is the one that counts.
     unit_h : float
         Hours per lag unit.
     horizons_h : (H,)
@@ -40,7 +43,20 @@ class LabelSummary(Additive):
     mature_labelled: Amounts
     overdue: Amounts
     aged: Amounts
+    early: Amounts
+    revised: Amounts
+    conflicting: Amounts
     unit_h: float
     horizons_h: Floats
-    SHOWN: ClassVar[tuple[str, ...]] = ("predictions", "void", "mature", "mature_labelled", "overdue", "aged")
+    SHOWN: ClassVar[tuple[str, ...]] = (
+        "predictions",
+        "void",
+        "mature",
+        "mature_labelled",
+        "overdue",
+        "aged",
+        "early",
+        "revised",
+        "conflicting",
+    )
     FIXED: ClassVar[tuple[str, ...]] = ("unit_h", "horizons_h")
