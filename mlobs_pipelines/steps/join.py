@@ -1,27 +1,26 @@
 """Join: each logged prediction with the label known as of the run's knowledge time; pending ones are kept.
 
-Which label counts, and what a lag is, is `engine.joins`.
+Which labels a day's predictions have is `labelled`; here they are published and counted.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, date, timedelta
+from datetime import date, datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlobs_pipelines.engine.groups import WEIGHT
-from mlobs_pipelines.engine.joins import EARLY_REACH_DAYS, join_labels, orphan_labels
-from mlobs_pipelines.steps.holds import held, released
-from mlobs_pipelines.steps.layouts import labelled_layout, labels_layout, log_layout
+from mlobs_pipelines.engine.joins import orphan_labels
+from mlobs_pipelines.steps.labelled import Joined, joined, newest
+from mlobs_pipelines.steps.layouts import labelled_layout, log_layout
 from mlobs_pipelines.steps.walk import Evidence, Outcome, Outcomes, Walk, chunks, keys, published, texts
-from mlobs_pipelines.store.lake import Between
 from mlobs_pipelines.store.tables import SAMPLED_OUT
-
-LABEL_COLUMNS = ["day", "prediction_id", "label", "outcome", "arrived_at", "revision"]
 
 
 def join(walk: Walk, days: Sequence[date]) -> Outcomes:
     """Join the labels known as of `walk.as_of` to the predictions of each day.
+
+    A day that was joined with later knowledge keeps its rows; what was known earlier is joined where it is
+    measured.
 
     Returns
     -------
@@ -36,29 +35,44 @@ def join(walk: Walk, days: Sequence[date]) -> Outcomes:
 
 
 def _join_chunk(walk: Walk, days: list[date]) -> Outcomes:
-    layout, source = labelled_layout(walk.spec), log_layout(walk.spec)
-    log = walk.lake.read(walk.model, source, where={"day": texts(days)})
-    last = walk.as_of.astimezone(UTC).date()
-    first = min(days) - timedelta(days=EARLY_REACH_DAYS)
-    span = Between(first.isoformat(), last.isoformat())
-    labels = walk.lake.read(walk.model, labels_layout(walk.spec), where={"day": span}, columns=LABEL_COLUMNS)
-    labels = released(labels, held(walk, "labels", [first, last]))
-    weight = [WEIGHT] if walk.spec.monitor.sampling else []
-    carried = [*walk.spec.monitor.score_columns, *walk.spec.monitor.segments, *weight]
-    joined = join_labels(walk.duck, log, labels, walk.as_of, carried)
-    stamp = pa.array([walk.as_of] * joined.num_rows, layout.schema.field("as_of").type)
-    table = joined.append_column("as_of", stamp).select(layout.schema.names).cast(layout.schema)
-    versions = walk.lake.replace(walk.model, layout, keys(days), table, commit=walk.commit)
-    inputs, orphans = published(walk, source, days), _orphans(walk, labels, days)
+    layout, source, made = labelled_layout(walk.spec), log_layout(walk.spec), list[Joined]()
+
+    def compute() -> pa.Table:
+        # Labels are read after the table's version was: a run that had more of them cannot be undone.
+        made.append(joined(walk, days))
+        return _newer_kept(walk, days, made[-1].rows)
+
+    versions = walk.lake.update(walk.model, layout, keys(days), compute, commit=walk.commit)
+    found, moments = made[-1], newest(walk, days)
+    inputs, orphans = published(walk, source, days), _orphans(walk, found.labels, days)
     result = {}
     for day in days:
         text = day.isoformat()
-        today = table.filter(pc.equal(table.column("day"), text))
+        today = found.rows.filter(pc.equal(found.rows.column("day"), text))
         facts = {**_facts(today), "orphan_labels": orphans.get(text, 0)}
         used = {"prediction_log": inputs[text]} if text in inputs else {}
-        rows_in = pc.sum(pc.equal(log.column("day"), text)).as_py() or 0
-        result[day] = Outcome(rows_in, today.num_rows, 0, versions[(text,)], used, facts)
+        version, note = versions[(text,)], _note(walk, moments.get(text))
+        result[day] = Outcome(found.logged.get(text, 0), version.rows, 0, version, used, facts, note)
     return result
+
+
+def _newer_kept(walk: Walk, days: Sequence[date], rows: pa.Table) -> pa.Table:
+    """Joined rows, but what is stored of the days that a run with later knowledge has joined."""
+    later = sorted(day for day, moment in newest(walk, days).items() if moment > walk.as_of)
+    if not later:
+        return rows
+    stored = walk.lake.read(walk.model, labelled_layout(walk.spec), where={"day": later})
+    mine = pc.invert(pc.is_in(rows.column("day"), pa.array(later)))
+    return pa.concat_tables([rows.filter(mine), stored.select(rows.schema.names)])
+
+
+def _note(walk: Walk, moment: datetime | None) -> str:
+    if moment is None or moment <= walk.as_of:
+        return ""
+    return (
+        f"the table keeps what was known later, as of {moment.isoformat()}; what was known as of "
+        f"{walk.as_of.isoformat()} is in the statistics and metrics of that moment"
+    )
 
 
 def _facts(rows: pa.Table) -> dict[str, Evidence]:

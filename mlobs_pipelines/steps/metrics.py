@@ -5,6 +5,7 @@ No row of a prediction is read here. What a metric is, is `core.metrics`; what a
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 
 import numpy as np
@@ -27,7 +28,13 @@ from mlobs_pipelines.steps.compared import (
 from mlobs_pipelines.steps.layouts import STATISTICS_LAYOUT
 from mlobs_pipelines.steps.lineup import Beside, Scope, of_baseline, of_champion
 from mlobs_pipelines.steps.scoring import score_version
-from mlobs_pipelines.steps.stored import Known, Statistics, known_days, statistics_between
+from mlobs_pipelines.steps.stored import (
+    Known,
+    Statistics,
+    known_days,
+    later_moments,
+    statistics_between,
+)
 from mlobs_pipelines.steps.walk import Outcome, Outcomes, Walk, report
 from mlobs_pipelines.store.tables import METRICS, as_of_key
 
@@ -42,6 +49,9 @@ def score(walk: Walk, days: Sequence[date]) -> Outcomes:
     metric store does not depend on the order in which days were run. So are windows whose verdict or baseline
     depends on one of `days`, and every window that was compared with something else than is declared now.
 
+    Where a later moment has been looked from already, its windows that rest on `days` are scored again too:
+    what is known as of a moment does not depend on the order of the runs.
+
     Returns
     -------
     dict of date to Outcome
@@ -52,11 +62,28 @@ def score(walk: Walk, days: Sequence[date]) -> Outcomes:
     BaselineError
         If a declared version's baseline has not been measured.
     """
-    given = _given(walk)
     outcomes: Outcomes = {}
-    known = known_days(walk)
-    spans = _chosen(walk, given, days, known)
+    # Later moments whose windows rest on these days too: they may have been scored before.
+    for moment, some in later_moments(walk, days).items():
+        outcomes |= _score_later(replace(walk, as_of=moment), sorted(some))
+    return outcomes | _score(walk, days)
+
+
+def _score_later(walk: Walk, days: Sequence[date]) -> Outcomes:
+    given, known = _given(walk), known_days(walk)
+    spans = [span for span in _chosen(walk, given, days, known) if _moment(walk, known, span) == walk.as_of]
+    return _score_batches(walk, given, spans, sorted({span.last for span in spans}))
+
+
+def _score(walk: Walk, days: Sequence[date]) -> Outcomes:
+    given = _given(walk)
+    spans = _chosen(walk, given, days, known_days(walk))
     ends = sorted({span.last for span in spans} | set(days) | {month_of(day).last for day in days})
+    return _score_batches(walk, given, spans, ends)
+
+
+def _score_batches(walk: Walk, given: Compared, spans: list[Span], ends: list[date]) -> Outcomes:
+    outcomes: Outcomes = {}
     report(STEP, 0, len(ends))
     for start in range(0, len(ends), ENDS_PER_BATCH):
         batch = ends[start : start + ENDS_PER_BATCH]

@@ -4,11 +4,9 @@ Rows come from the lake batch by batch, so a day of any size takes the same memo
 `engine.scan`; turning counts into metrics is the metrics step.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -18,24 +16,15 @@ from mlobs_pipelines.engine.reading import beside, partition_batches
 from mlobs_pipelines.engine.requests import QUEUE_COLUMN
 from mlobs_pipelines.engine.scan import RECOMPUTED, LabelScan, LogScan, ScanPlan
 from mlobs_pipelines.steps.bins import load_baselines, scan_plan
+from mlobs_pipelines.steps.labelled import KEY, Known, known, moments
 from mlobs_pipelines.steps.layouts import STATISTICS_LAYOUT, labelled_layout, log_layout, snapshots_layout
 from mlobs_pipelines.steps.walk import Outcome, Outcomes, Walk, chunks, published
 from mlobs_pipelines.store.layout import TableLayout
 from mlobs_pipelines.store.tables import as_of_key
 
-KEY = "prediction_id"
 HISTORY = ("early", "revisions", "conflict")
 LOG_COLUMNS = ("day", KEY, "predicted_at", "model_version", "role", "status", "latency_ms", QUEUE_COLUMN)
 LABEL_COLUMNS = ("day", KEY, "model_version", "role", "label", "state", "lag_s", "age_s", "as_of", *HISTORY)
-
-
-@dataclass(frozen=True, slots=True)
-class _Counted:
-    """What one day came to: stored rows, rows of the log, and the knowledge time of its labels."""
-
-    cells: pa.Table
-    rows: int
-    moment: datetime
 
 
 def measure(walk: Walk, days: Sequence[date]) -> Outcomes:
@@ -58,11 +47,19 @@ def measure(walk: Walk, days: Sequence[date]) -> Outcomes:
 
 
 def _measure_chunk(walk: Walk, plan: ScanPlan, days: list[date]) -> Outcomes:
-    counted = {day.isoformat(): _count_day(walk, plan, day.isoformat()) for day in days}
-    moments = {text: day.moment for text, day in counted.items()}
-    stamped = _stamped(pa.concat_tables([day.cells for day in counted.values()]), moments)
-    partitions = [(day, as_of_key(moment)) for day, moment in moments.items()]
-    versions = walk.lake.replace(walk.model, STATISTICS_LAYOUT, partitions, stamped, commit=walk.commit)
+    looks = moments(walk, days)
+    partitions = [(day.isoformat(), as_of_key(moment)) for day, moment in looks.items()]
+    rows: dict[str, int] = {}
+
+    def compute() -> pa.Table:
+        # Labels are read after the table's version was: a run that had more of them cannot be undone.
+        labels, stamped = known(walk, looks), []
+        for day, moment in looks.items():
+            cells, rows[day.isoformat()] = _count_day(walk, plan, labels, day.isoformat(), moment)
+            stamped.append(_stamped(cells, moment))
+        return pa.concat_tables(stamped)
+
+    versions = walk.lake.update(walk.model, STATISTICS_LAYOUT, partitions, compute, commit=walk.commit)
     sources = {
         layout.name: published(walk, layout, days)
         for layout in (log_layout(walk.spec), snapshots_layout(walk.spec), labelled_layout(walk.spec))
@@ -71,36 +68,33 @@ def _measure_chunk(walk: Walk, plan: ScanPlan, days: list[date]) -> Outcomes:
     for day, (text, key) in zip(sorted(days), sorted(partitions), strict=True):
         inputs = {name: hashes[text] for name, hashes in sources.items() if text in hashes}
         version = versions[(text, key)]
-        result[day] = Outcome(counted[text].rows, version.rows, 0, version, inputs, {"as_of": key})
+        result[day] = Outcome(rows[text], version.rows, 0, version, inputs, {"as_of": key})
     return result
 
 
-def _count_day(walk: Walk, plan: ScanPlan, day: str) -> _Counted:
-    log, labels, rows, moments = LogScan(plan), LabelScan(plan), 0, [walk.as_of]
-    for batch in _log_batches(walk, plan, day):
+def _count_day(
+    walk: Walk, plan: ScanPlan, known_labels: Known, day: str, moment: datetime
+) -> tuple[pa.Table, int]:
+    """A day's stored rows, and how many rows its log has."""
+    log, labels, rows = LogScan(plan), LabelScan(plan), 0
+    # Nothing of a day is counted that was not known yet when its labels were joined.
+    for batch in _log_batches(walk, plan, day, moment):
         log.add(batch)
         rows += batch.num_rows
-    found = []
-    columns = (*LABEL_COLUMNS, *plan.scores.columns, *_cut_by(plan))
-    labelled = _rows(walk, labelled_layout(walk.spec), day, columns)
+    labelled = known_labels.batches(day, (*LABEL_COLUMNS, *plan.scores.columns, *_cut_by(plan)))
     for batch in beside_champion(labelled, KEY, plan.scores.columns):
         labels.add(batch)
-        found.append(pc.max(batch.column("as_of")).as_py())
-    # Knowledge time of the labels is that of the join, which may be older than this run's.
-    moments = [moment for moment in found if moment is not None] or moments
-    return _Counted(pa.concat_tables([log.finish(), labels.finish()]), rows, max(moments))
+    return pa.concat_tables([log.finish(), labels.finish()]), rows
 
 
-def _log_batches(walk: Walk, plan: ScanPlan, day: str) -> Iterator[pa.RecordBatch]:
-    """The day's predictions known by now, with recomputed features beside the served ones."""
+def _log_batches(walk: Walk, plan: ScanPlan, day: str, moment: datetime) -> Iterator[pa.RecordBatch]:
+    """The day's predictions made by a moment, with recomputed features beside the served ones."""
     names = {feature.name: RECOMPUTED + feature.name for feature in plan.features if feature.recomputed}
     served = (*(feature.name for feature in plan.features), *plan.attributions.values())
     log = _rows(walk, log_layout(walk.spec), day, (*LOG_COLUMNS, *served, *_cut_by(plan)))
     snapshots = _rows(walk, snapshots_layout(walk.spec), day, ("day", KEY, *names))
     for batch in beside(log, snapshots, KEY, names) if names else log:
-        seen = pc.less_equal(
-            batch.column("predicted_at"), pa.scalar(walk.as_of, pa.timestamp("us", tz="UTC"))
-        )
+        seen = pc.less_equal(batch.column("predicted_at"), pa.scalar(moment, pa.timestamp("us", tz="UTC")))
         yield batch if pc.all(seen).as_py() else batch.filter(seen)
 
 
@@ -115,10 +109,8 @@ def _rows(walk: Walk, layout: TableLayout, day: str, columns: Sequence[str]) -> 
         yield from partition_batches(dataset, schema, {"day": day}, KEY)
 
 
-def _stamped(counted: pa.Table, moments: Mapping[str, datetime]) -> pa.Table:
-    names = list(moments)
-    position = pc.index_in(counted.column("day"), pa.array(names)).to_numpy().astype(np.int64)
-    schema = STATISTICS_LAYOUT.schema
-    at = pa.array(list(moments.values()), schema.field("as_of").type).take(pa.array(position))
-    key = pa.array([as_of_key(moment) for moment in moments.values()]).take(pa.array(position))
-    return counted.append_column("as_of", at).append_column("as_of_key", key).select(schema.names)
+def _stamped(cells: pa.Table, moment: datetime) -> pa.Table:
+    schema, rows = STATISTICS_LAYOUT.schema, cells.num_rows
+    at = pa.repeat(pa.scalar(moment, schema.field("as_of").type), rows)
+    stamped = cells.append_column("as_of", at)
+    return stamped.append_column("as_of_key", pa.repeat(as_of_key(moment), rows)).select(schema.names)

@@ -3,7 +3,7 @@
 Counting them is the statistics step's business, what is read off them that of `metrics` and `between`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, datetime
 
 import pyarrow as pa
@@ -21,13 +21,41 @@ Statistics = tuple[pa.Table, Mapping[date, str]]  # rows of days, and a hash of 
 
 def known_days(walk: Walk) -> Known:
     """When the latest statistics of each day were known that are not newer than the run's knowledge time."""
-    if not walk.lake.exists(walk.model, STATISTICS_LAYOUT.name):
-        return {}
-    latest: dict[str, str] = {}
-    for day, key in walk.lake.partitions(walk.model, STATISTICS_LAYOUT.name):
-        if key <= as_of_key(walk.as_of):
-            latest[day] = max(key, latest.get(day, ""))
-    return {date.fromisoformat(day): datetime.strptime(key, "%Y%m%dT%H%M%S%z") for day, key in latest.items()}
+    now, found = as_of_key(walk.as_of), {}
+    for day, known in _moments(walk).items():
+        before = [key for key in known if key <= now]
+        if before:
+            found[date.fromisoformat(day)] = _instant(max(before))
+    return found
+
+
+def later_moments(walk: Walk, days: Collection[date]) -> dict[datetime, set[date]]:
+    """Moments after the run's that have statistics, each with the days that it still sees as the run does.
+
+    A day is seen so until its own next statistics.
+    """
+    now, known = as_of_key(walk.as_of), _moments(walk)
+    later = sorted({key for keys in known.values() for key in keys if key > now})
+    found: dict[datetime, set[date]] = {}
+    for day in days if later else ():
+        following = min((key for key in known.get(day.isoformat(), ()) if key > now), default="~")
+        for key in later:
+            if key < following:
+                found.setdefault(_instant(key), set()).add(day)
+    return found
+
+
+def _moments(walk: Walk) -> Mapping[str, set[str]]:
+    """Keys of the moments that each day has statistics of."""
+    found: dict[str, set[str]] = {}
+    if walk.lake.exists(walk.model, STATISTICS_LAYOUT.name):
+        for day, key in walk.lake.partitions(walk.model, STATISTICS_LAYOUT.name):
+            found.setdefault(day, set()).add(key)
+    return found
+
+
+def _instant(key: str) -> datetime:
+    return datetime.strptime(key, "%Y%m%dT%H%M%S%z")
 
 
 def statistics_between(walk: Walk, first: date, last: date) -> Statistics:

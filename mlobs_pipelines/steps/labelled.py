@@ -1,0 +1,123 @@
+"""Predictions with the labels known as of a moment, which several steps need.
+
+The table holds the newest moment that a run has looked from; what was known earlier is joined again from the
+labels, which keep when they arrived. Which label counts is `engine.joins`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mlobs_pipelines.engine.groups import WEIGHT
+from mlobs_pipelines.engine.joins import EARLY_REACH_DAYS, join_labels
+from mlobs_pipelines.engine.reading import BATCH_ROWS, partition_batches
+from mlobs_pipelines.steps.holds import held, released
+from mlobs_pipelines.steps.layouts import labelled_layout, labels_layout, log_layout
+from mlobs_pipelines.steps.walk import Walk, texts
+from mlobs_pipelines.store.lake import Between
+
+KEY = "prediction_id"
+LABEL_COLUMNS = ["day", KEY, "label", "outcome", "arrived_at", "revision"]
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Some days' predictions beside their labels.
+
+    Attributes
+    ----------
+    rows
+        Under the columns of `labelled_layout`.
+    labels
+        The labels that were looked at.
+    logged
+        How many predictions each day has; those made after the moment are no rows.
+    """
+
+    rows: pa.Table
+    labels: pa.Table
+    logged: Mapping[str, int]
+
+
+def joined(walk: Walk, days: Sequence[date]) -> Joined:
+    """Join the labels known as of `walk.as_of` to the predictions of some days."""
+    layout = labelled_layout(walk.spec)
+    log = walk.lake.read(walk.model, log_layout(walk.spec), where={"day": texts(days)})
+    last = walk.as_of.astimezone(UTC).date()
+    first = min(days) - timedelta(days=EARLY_REACH_DAYS)
+    span = Between(first.isoformat(), last.isoformat())
+    labels = walk.lake.read(walk.model, labels_layout(walk.spec), where={"day": span}, columns=LABEL_COLUMNS)
+    labels = released(labels, held(walk, "labels", [first, last]))
+    weight = [WEIGHT] if walk.spec.monitor.sampling else []
+    carried = [*walk.spec.monitor.score_columns, *walk.spec.monitor.segments, *weight]
+    found = join_labels(walk.duck, log, labels, walk.as_of, carried)
+    stamp = pa.array([walk.as_of] * found.num_rows, layout.schema.field("as_of").type)
+    rows = found.append_column("as_of", stamp).select(layout.schema.names).cast(layout.schema)
+    counts = pc.value_counts(log.column("day")).to_pylist()
+    return Joined(rows, labels, {item["values"]: item["counts"] for item in counts})
+
+
+def newest(walk: Walk, days: Sequence[date], version: int | None = None) -> dict[str, datetime]:
+    """The moment that the table looks from, by day; none for a day without rows."""
+    layout, where = labelled_layout(walk.spec), {"day": texts(days)}
+    rows = walk.lake.read(walk.model, layout, where=where, columns=["day", "as_of"], version=version)
+    found = rows.group_by("day").aggregate([("as_of", "max")])
+    return dict(zip(found.column("day").to_pylist(), found.column("as_of_max").to_pylist(), strict=True))
+
+
+def moments(walk: Walk, days: Sequence[date]) -> dict[date, datetime]:
+    """When the newest was known of what the run may know of each day's labels.
+
+    That is the moment of the last join, or of the run where that is earlier.
+    """
+    found = newest(walk, days)
+    return {day: min(walk.as_of, found.get(day.isoformat(), walk.as_of)) for day in days}
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Some days' predictions with the labels known as of given moments.
+
+    Attributes
+    ----------
+    walk
+        The run's walk.
+    version
+        Version of the table that is read; None where there is no table.
+    past
+        Rows of the days whose table looks from another moment, by day.
+    """
+
+    walk: Walk
+    version: int | None
+    past: Mapping[str, pa.Table]
+
+    def batches(self, day: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Rows of a day, ascending by prediction."""
+        layout = labelled_layout(self.walk.spec)
+        schema = pa.schema([field for field in layout.schema if field.name in columns])
+        if day in self.past:
+            yield from self.past[day].select(schema.names).to_batches(max_chunksize=BATCH_ROWS)
+        elif self.version is not None:
+            dataset = self.walk.lake.dataset(
+                self.walk.model, layout, where={"day": [day]}, version=self.version
+            )
+            yield from partition_batches(dataset, schema, {"day": day}, KEY)
+
+
+def known(walk: Walk, looks: Mapping[date, datetime]) -> Known:
+    """Look at the labels of some days as of a moment each: from the table where it looks from there."""
+    name = labelled_layout(walk.spec).name
+    version = walk.lake.version(walk.model, name) if walk.lake.exists(walk.model, name) else None
+    found = newest(walk, list(looks), version)
+    others = {day: moment for day, moment in looks.items() if found.get(day.isoformat(), moment) != moment}
+    past: dict[str, pa.Table] = {}
+    for moment in sorted(set(others.values())):
+        days = sorted(day for day, other in others.items() if other == moment)
+        rows = joined(replace(walk, as_of=moment), days).rows
+        for text in texts(days):
+            past[text] = rows.filter(pc.equal(rows.column("day"), text)).combine_chunks()
+    return Known(walk, version, past)
