@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from mlobs_pipelines.contracts.crosscheck_log import attribution_problems, optional_problems, status_problems
 from mlobs_pipelines.contracts.crosscheck_privacy import privacy_problems
+from mlobs_pipelines.contracts.crosscheck_slos import slo_references
 from mlobs_pipelines.contracts.crosscheck_task import task_columns, task_problems
 from mlobs_pipelines.contracts.documents import Document
 from mlobs_pipelines.contracts.monitor import Feature, FeatureView, Monitor
@@ -84,6 +85,7 @@ def cross_problems(read: Read) -> list[Problem]:
     if read.monitor is not None:
         for check in (task_problems, _features, _feature_views, _columns, _crosses, _objectives, _words):
             problems += check(read, read.monitor, read.documents["monitor"])
+        problems += slo_references(read.monitor, read.documents["monitor"])
     problems += privacy_problems(read.contracts, read.documents, read.monitor)
     return problems
 

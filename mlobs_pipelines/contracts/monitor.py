@@ -34,6 +34,7 @@ from mlobs_pipelines.contracts.sections import (
     Words,
     distinct,
 )
+from mlobs_pipelines.contracts.slos import Slo
 from mlobs_pipelines.core.vocabulary import Window
 
 
@@ -290,8 +291,8 @@ class Monitor(Section):
         Modules in the model's folder that register metrics of its own.
     windows
         The windows every metric is computed over.
-    objectives
-        What is held against the metrics.
+    objectives, slos
+        What is held against the metrics; and how often that may fail over a period.
     schedule
         When it runs.
     sampling
@@ -323,6 +324,7 @@ class Monitor(Section):
     custom_metrics: Annotated[tuple[Name, ...], AfterValidator(distinct)] = ()
     windows: Annotated[tuple[Window, ...], Field(min_length=1), AfterValidator(distinct)]
     objectives: tuple[Objective, ...] = ()
+    slos: tuple[Slo, ...] = ()
     schedule: Schedule
     sampling: Sampling | None = None
     multivariate: Multivariate | None = None

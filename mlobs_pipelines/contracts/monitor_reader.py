@@ -1,7 +1,7 @@
 """A document into a `Monitor`, and pydantic's complaints into problems that a person can mend."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -22,6 +22,7 @@ from mlobs_pipelines.contracts.monitor import (
 from mlobs_pipelines.contracts.objectives import Failing, Objective, rule_problem
 from mlobs_pipelines.contracts.problems import KeyPath, Problem, listed, suggestion
 from mlobs_pipelines.contracts.sections import Section
+from mlobs_pipelines.contracts.slos import Indicator, Slo, slo_problem
 from mlobs_pipelines.core.metrics import Metric
 from mlobs_pipelines.core.tasks import has
 
@@ -31,6 +32,7 @@ _SECTIONS: Mapping[str, type[Section]] = {
     "labels": Labels,
     "versions": Version,
     "objectives": Objective,
+    "slos": Slo,
     "schedule": Schedule,
     "sampling": Sampling,
     "multivariate": Multivariate,
@@ -39,6 +41,7 @@ _SECTIONS: Mapping[str, type[Section]] = {
 _INNER: Mapping[tuple[str, str], type[Section]] = {
     ("sampling", "keep"): Kept,
     ("objectives", "failing"): Failing,
+    ("slos", "sli"): Indicator,
     ("versions", "compared_with"): Comparison,
 }
 _SAID = {
@@ -63,7 +66,7 @@ def read_monitor(document: Document) -> tuple[Monitor | None, list[Problem]]:
 def check_metrics(
     monitor: Monitor, known: Collection[str] | Mapping[str, Metric], document: Document | None = None
 ) -> list[Problem]:
-    """Return the objectives whose metric is not among the `known` ones, or does not suit their rule.
+    """Return the objectives and SLOs whose metric is not among the `known` ones, or does not suit their rule.
 
     Parameters
     ----------
@@ -87,7 +90,22 @@ def check_metrics(
                 objective, known[objective.metric], training=_training(monitor)
             )
             problems += [place.problem((*here, unfit[0]), *unfit[1:])] if unfit else []
-    return problems
+    return [*problems, *_slos(monitor, known, place)]
+
+
+def _slos(
+    monitor: Monitor, known: Collection[str] | Mapping[str, Metric], place: Document
+) -> Iterator[Problem]:
+    for number, slo in enumerate(monitor.slos):
+        name, here = slo.sli.metric, ("slos", number)
+        if name not in known:
+            yield place.problem((*here, "sli", "metric"), *_unknown_metric(name, known))
+        elif isinstance(known, Mapping):
+            foreign = _of_another_task(name, monitor.task, known)
+            unfit = slo_problem(slo, known[name], monitor.objectives)
+            if foreign or unfit:
+                path, *said = (("sli", "metric"), *foreign[1:]) if foreign else unfit or ((), "", "")
+                yield place.problem((*here, *path), *said)
 
 
 def _of_another_task(name: str, task: str, known: Mapping[str, Metric]) -> tuple[str, str, str] | None:

@@ -44,7 +44,8 @@ def jobs(spec: ModelSpec) -> Iterator[AssetJob]:
         "report": "Write the HTML report from the metric store.",
     }
     for part, text in says.items():
-        walked = {"daily": WALKED, "recompute": WALKED[len(DATASETS) :]}
+        judged = ("slo_status",) if spec.monitor.slos else ()
+        walked = {"daily": (*WALKED, *judged), "recompute": (*WALKED[len(DATASETS) :], *judged)}
         keys = [asset_key(model, name) for name in walked.get(part, (part,))]
         yield dg.define_asset_job(
             job_name(model, part),

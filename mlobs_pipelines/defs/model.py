@@ -9,6 +9,7 @@ from mlobs_pipelines.core.metrics import METRICS
 from mlobs_pipelines.defs.ingest import ingest_parts
 from mlobs_pipelines.defs.jobs import jobs, schedules
 from mlobs_pipelines.defs.join import join_parts
+from mlobs_pipelines.defs.judge import judge_parts
 from mlobs_pipelines.defs.measure import measure_parts
 from mlobs_pipelines.defs.resources import Site
 from mlobs_pipelines.defs.snapshot import log_parts, snapshot_parts
@@ -16,7 +17,7 @@ from mlobs_pipelines.defs.tell import tell_parts
 from mlobs_pipelines.defs.touched import touched_sensor
 from mlobs_pipelines.settings import Settings
 
-STEPS = (ingest_parts, snapshot_parts, log_parts, join_parts, measure_parts, tell_parts)
+STEPS = (ingest_parts, snapshot_parts, log_parts, join_parts, measure_parts, judge_parts, tell_parts)
 
 
 def model_definitions(site: Site, spec: ModelSpec) -> dg.Definitions:

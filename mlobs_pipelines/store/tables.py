@@ -1,4 +1,4 @@
-"""Layouts of the tables every model has: deliveries, quarantine, results of rules, metrics, audit.
+"""Layouts of the tables every model has: deliveries, quarantine, results of rules, metrics, SLOs, audit.
 
 Tables whose columns follow from a model's contracts are laid out by the step that writes them.
 """
@@ -163,6 +163,41 @@ METRICS = TableLayout(
     schema=pa.schema([*METRIC_COLUMNS, *_required("as_of_key")]),
     keys=("day", "as_of_key"),
     sort_by=("model_version", "metric", "window", "window_start", "segment", "segment_value", "feature"),
+    volatile=("run_id",),
+)
+
+SLO_STATUS = TableLayout(
+    name="slo_status",
+    schema=pa.schema(
+        [
+            *_required("model", "slo", "model_version", "segment", "segment_value"),
+            *_required("feature", "metric", "window"),
+            pa.field("period_start", pa.date32(), nullable=False),
+            pa.field("period_end", pa.date32(), nullable=False),
+            pa.field("as_of", UTC_MICROSECONDS, nullable=False),
+            *_columns(
+                target=pa.float64(),
+                events=pa.float64(),
+                bad=pa.float64(),
+                budget=pa.float64(),
+                budget_left=pa.float64(),
+                burn_1d=pa.float64(),
+                burn_7d=pa.float64(),
+                page_limit=pa.float64(),
+                ticket_limit=pa.float64(),
+                alert=pa.string(),
+                verdict=pa.string(),
+                reason=pa.string(),
+                owners=pa.list_(pa.string()),
+                runbook=pa.string(),
+                inputs=pa.string(),
+                run_id=pa.string(),
+            ),
+            *_required("day", "as_of_key"),
+        ]
+    ),
+    keys=("day", "as_of_key"),
+    sort_by=("slo", "model_version", "segment", "segment_value"),
     volatile=("run_id",),
 )
 
