@@ -120,3 +120,14 @@ def test_a_report_that_cannot_be_written_is_one_message(season, tmp_path):
     done = place.mlobs("report", "flight_delays", "--out", str(tmp_path / "file" / "r.html"), code=1)
     assert done.stderr.startswith("mlobs: ")
     assert "Traceback" not in done.stderr
+
+
+def test_error_budgets_are_printed(season):
+    """`mlobs slo` prints the budgets of the last day, and of every day from one on when asked."""
+    place, _, _ = season
+    last = json.loads(place.mlobs("slo", "flight_delays", "--format", "json").stdout)
+    assert {row["day"] for row in last} == {LAST}
+    assert {row["slo"] for row in last} == {"answered", "labelled", "answered_in_time", "calibrated"}
+    table = place.mlobs("slo", "flight_delays", "--from", FIRST, "--name", "answered").stdout
+    assert len(table.splitlines()) == 11
+    assert "did you mean answered?" in place.mlobs("slo", "flight_delays", "--name", "answerd", code=2).stderr

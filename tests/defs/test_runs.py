@@ -100,7 +100,7 @@ def test_every_materialization_can_be_reproduced(walked):
         assert set(found.metadata) >= TOLD, event.asset_key
         days.setdefault(event.asset_key.path[-1], set()).add(found.partition)
     assert all(set(DAYS) <= seen for seen in days.values())
-    assert len(days) == 8
+    assert len(days) == 9
 
 
 def test_lineage_goes_with_the_materialization(walked):
@@ -220,3 +220,14 @@ def test_running_again_changes_nothing(season, walked):
         before, after = (_materializations(run, asset)[day.isoformat()] for run in (walked, again))
         assert after["content_hash"] == before["content_hash"], asset
         assert after["changed"].value is False
+
+
+def test_every_day_has_the_status_of_its_slos(walked):
+    """Each day's error budgets are written, and both checks speak of each day."""
+    found = _materializations(walked, "slo_status")
+    assert set(found) >= set(DAYS)
+    assert found[REPLAYED]["rows_out"].value > 0
+    for check in ("burn_rate", "error_budget"):
+        evaluations = _evaluations(walked, "slo_status", check)
+        assert set(evaluations) == set(DAYS)
+        assert evaluations[REPLAYED].metadata["verdict"].value in {"pass", "undecided"}

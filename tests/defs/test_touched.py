@@ -51,7 +51,14 @@ def test_late_rows_ask_for_their_days_once(landing, tmp_path):
         assert {key.path[-1] for key in job.asset_layer.selected_asset_keys} == RECOMPUTED
 
 
-RECOMPUTED = {"feature_snapshots", "prediction_log", "labelled_predictions", "statistics", "metrics"}
+RECOMPUTED = {
+    "feature_snapshots",
+    "prediction_log",
+    "labelled_predictions",
+    "statistics",
+    "metrics",
+    "slo_status",
+}
 
 
 def _ingest(defs, instance, day):
