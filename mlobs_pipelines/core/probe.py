@@ -14,6 +14,7 @@ from mlobs_pipelines.core.summaries import (
     AttributionSummary,
     ClassLagSummary,
     ClassPairSummary,
+    EstimatedSummary,
     FeatureSummary,
     LabelSummary,
     MulticlassSummary,
@@ -253,11 +254,29 @@ def _attributions() -> AttributionPanel:
     return AttributionPanel(n, n * weights, 2 * n * weights**2, weights[::-1], ("a", "b", "c"))
 
 
+def _estimated() -> EstimatedSummary:
+    realised = _score()
+    positives, negatives = (_some(CELLS, seed, (1, 1)) for seed in (15, 16))
+    selected = np.arange(CELLS) >= CELLS // 2
+    scored = realised.positives + realised.negatives
+    return EstimatedSummary(
+        scored=scored,
+        unsure=_some(1, 6)[..., 0],
+        positives=positives,
+        negatives=negatives,
+        selected=selected,
+        low=realised.low,
+        high=realised.high,
+        realised=realised,
+    )
+
+
 SAMPLES: Mapping[type[Summary], Callable[[], Summary]] = {
     FeatureSummary: _feature,
     AttributionSummary: _attribution,
     AttributionPanel: _attributions,
     ScoreSummary: _score,
+    EstimatedSummary: _estimated,
     MulticlassSummary: _multiclass,
     RegressionSummary: _regression,
     LabelSummary: _label,

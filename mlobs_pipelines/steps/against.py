@@ -77,7 +77,7 @@ def score_drift_summary(counts: Counts, baseline: Counts, binned: FeatureBaselin
 
 
 def _score_drift(counts: Counts, baseline: Counts, binned: FeatureBaseline) -> FeatureSummary:
-    parts = [[owner.flat(SCORE, part) for part in _score_parts(owner)] for owner in (counts, baseline)]
+    parts = [[owner.flat(SCORE, part) for part in score_parts(owner)] for owner in (counts, baseline)]
     codes = np.unique(np.concatenate([flat.codes for some in parts for flat, _, _ in some]))
     windows, base = (
         sum(
@@ -93,7 +93,7 @@ def _score_drift(counts: Counts, baseline: Counts, binned: FeatureBaseline) -> F
     )
 
 
-def _score_parts(owner: Counts) -> tuple[str, ...]:
+def score_parts(owner: Counts) -> tuple[str, ...]:
     """Parts that hold every scored row once: a training set keeps them by themselves, days by label."""
     return ("cells",) if (SCORE, "cells") in owner.parts else SCORE_PARTS
 
@@ -108,7 +108,7 @@ def placed(counts: Counts, baseline: Counts, array: np.ndarray) -> np.ndarray:
 def decision_summary(counts: Counts, baseline: Counts, threshold: float) -> DecisionSummary:
     """Predicted classes of every window, beside those of the baseline of each group."""
     classes, unsure = decisions(counts, SCORE_PARTS, threshold)
-    before, _ = decisions(baseline, _score_parts(baseline), threshold)
+    before, _ = decisions(baseline, score_parts(baseline), threshold)
     return DecisionSummary(classes, unsure, placed(counts, baseline, before))
 
 

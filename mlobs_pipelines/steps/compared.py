@@ -16,6 +16,7 @@ from mlobs_pipelines.core.windows import Span
 from mlobs_pipelines.engine.cells import CELLS_SCHEMA
 from mlobs_pipelines.steps import references
 from mlobs_pipelines.steps.binning import Baseline
+from mlobs_pipelines.steps.estimation import Calibration
 from mlobs_pipelines.steps.judging import reach
 from mlobs_pipelines.steps.layouts import BASELINE_LAYOUT
 from mlobs_pipelines.steps.lineup import Scope, Version, staged
@@ -113,7 +114,8 @@ def _version(scope: Scope, given: Compared, statistics: Statistics, name: str) -
         days = references.champions(rows, name) if champion else mine
         reference = references.moving(comparison, baseline, days, scope.spans, hashes)
         own = training if champion else None
-    return Version(name, counts, labels, stage, reference, own)
+    calibration = Calibration.of(scope.spec, scope.cohorts.of(name), training.counts)
+    return Version(name, counts, labels, stage, reference, calibration, own)
 
 
 def days_before(monitor: Monitor, span: Span) -> list[Span]:

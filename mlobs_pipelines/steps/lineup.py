@@ -17,6 +17,8 @@ from mlobs_pipelines.core.summaries import LabelSummary
 from mlobs_pipelines.core.vocabulary import Estimate, Flags
 from mlobs_pipelines.core.windows import Span
 from mlobs_pipelines.steps.arranged import arranged
+from mlobs_pipelines.steps.cohorts import Cohorts
+from mlobs_pipelines.steps.estimation import Calibration
 from mlobs_pipelines.steps.fitting import plain
 from mlobs_pipelines.steps.judging import Comparisons, Stage
 from mlobs_pipelines.steps.measured import Measured, layered, measured
@@ -40,6 +42,8 @@ class Scope:
         Windows that rows are written for.
     moments, inputs
         Of each window: when its statistics were known, and which they are.
+    cohorts
+        Matured days before the windows.
     """
 
     spec: ModelSpec
@@ -48,6 +52,7 @@ class Scope:
     moments: tuple[datetime, ...]
     inputs: tuple[Mapping[str, object], ...]
     run_id: str
+    cohorts: Cohorts
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,8 @@ class Version:
         The windows that may be judged.
     reference
         What they are compared with.
+    calibration
+        What their quality is estimated with while labels are late.
     own
         What the version's windows as the champion are compared with, where that is something else.
     """
@@ -71,6 +78,7 @@ class Version:
     labels: LabelSummary
     stage: Stage
     reference: Reference
+    calibration: Calibration
     own: Reference | None = None
 
     @property
@@ -144,7 +152,8 @@ def estimates(spec: ModelSpec, version: Version) -> Iterator[Measured]:
 
     def run(reference: Reference) -> Iterator[Measured]:
         base = reference.counts
-        return measured(spec, version.name, reference.baseline, version.counts, base, version.labels)
+        own = version.labels, version.calibration
+        return measured(spec, version.name, reference.baseline, version.counts, base, *own)
 
     return _chosen(version, run)
 
@@ -168,8 +177,8 @@ def of_baseline(spec: ModelSpec, version: Version, names: Collection[str]) -> Fo
 
     def run(reference: Reference) -> Iterator[Measured]:
         base = plain(reference.counts)
-        labels = _labels(spec, base)
-        for item in measured(spec, version.name, reference.baseline, base, reference.counts, labels):
+        about = _labels(spec, base), version.calibration.untimed(len(base.spans))
+        for item in measured(spec, version.name, reference.baseline, base, reference.counts, *about):
             yield *item[:2], _aligned(item[2], base.groups, version)
 
     return {

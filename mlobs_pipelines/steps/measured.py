@@ -40,6 +40,7 @@ from mlobs_pipelines.steps.against import (
 from mlobs_pipelines.steps.attributed import attribution_panel, attribution_summaries, explained
 from mlobs_pipelines.steps.binning import LABELLED, SCORE, Baseline
 from mlobs_pipelines.steps.class_lags import class_lag_summary
+from mlobs_pipelines.steps.estimation import Calibration, estimated
 from mlobs_pipelines.steps.outcomes import (
     class_outcomes,
     multiclass_summary,
@@ -82,7 +83,13 @@ class _Case:
 
 
 def measured(
-    spec: ModelSpec, version: str, baseline: Baseline, counts: Counts, base: Counts, labels: LabelSummary
+    spec: ModelSpec,
+    version: str,
+    baseline: Baseline,
+    counts: Counts,
+    base: Counts,
+    labels: LabelSummary,
+    calibration: Calibration,
 ) -> Iterator[Measured]:
     """Run every registered metric on every group and window of one version.
 
@@ -92,6 +99,8 @@ def measured(
         Statistics of the version's windows, and of its baseline.
     labels
         How far the labels of the same windows have come.
+    calibration
+        What quality is estimated with while they are late.
 
     Yields
     ------
@@ -112,6 +121,8 @@ def measured(
         yield from _of_all_rows(found, len(counts.groups)) if isinstance(summary, GroupSummary) else found
     yield from _pairs(case)
     yield from sample_estimates(spec, _metrics_of(spec, SampleSummary), counts, base)
+    for metric, estimate in estimated(spec, case.threshold, counts, labels, calibration):
+        yield metric, "", estimate
 
 
 def _summaries(case: _Case, panel: Mapping[str, FeatureSummary]) -> Iterator[Summary]:

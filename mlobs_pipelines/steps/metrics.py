@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from mlobs_pipelines.core.vocabulary import Window
 from mlobs_pipelines.core.windows import Span, month_of, spans_ending, spans_touching
 from mlobs_pipelines.steps.bins import load_baselines
+from mlobs_pipelines.steps.cohorts import calibrated_anew, read_cohorts
 from mlobs_pipelines.steps.compared import (
     Compared,
     concerned,
@@ -109,10 +110,9 @@ def _chosen(walk: Walk, given: Compared, days: Sequence[date], known: Known) -> 
     monitor = walk.spec.monitor
     every = spans_touching(set(known), set(known), monitor.windows)
     spans = set(spans_touching(set(days), set(known), monitor.windows)) | concerned(monitor, days, every)
-    stored = {
-        (span.last.isoformat(), as_of_key(_moment(walk, known, span)), str(span.window)): span
-        for span in every
-    }
+    timed = [(span, _moment(walk, known, span)) for span in every]
+    spans |= calibrated_anew(walk.spec, days, known, walk.as_of, timed)
+    stored = {(span.last.isoformat(), as_of_key(moment), str(span.window)): span for span, moment in timed}
     spans |= outdated(walk, given, stored)
     return sorted(spans, key=lambda span: (span.end, span.needed, span.window))
 
@@ -178,14 +178,15 @@ def _scored(walk: Walk, given: Compared, spans: list[Span]) -> pa.Table:
     every = tuple(sorted({*spans, *before}, key=lambda span: (span.end, span.needed, span.window)))
     rests = [one for span in every for one in (span, *days_before(monitor, span))]
     statistics = statistics_between(walk, min(one.start for one in rests), max(one.last for one in rests))
-    wanted = set(spans)
+    wanted, moments = set(spans), tuple(_moment(walk, known, span) for span in every)
     scope = Scope(
         walk.spec,
         every,
         np.array([span in wanted for span in every]),
-        tuple(_moment(walk, known, span) for span in every),
+        moments,
         tuple(_fingerprint(span, statistics[1]) for span in every),
         walk.commit.get("run_id", ""),
+        read_cohorts(walk, every, moments),
     )
     return _judged(scope, given, statistics)
 

@@ -33,7 +33,7 @@ def has_pairs(counts: Counts) -> bool:
 
 def pair_summaries(counts: Counts, task: str) -> Iterator[Pairs]:
     """Pairs of every window, one summary per group, in their order."""
-    by_group = {name: _split(rows) for name, rows in counts.parts.items() if name[0] == PAIR}
+    by_group = {name: split_by_group(rows) for name, rows in counts.parts.items() if name[0] == PAIR}
     for group in counts.groups:
         mine = {name: found[group] for name, found in by_group.items() if group in found}
         layers = replace(counts, parts=mine, groups=[group]).layers()
@@ -50,7 +50,7 @@ def stacked(estimates: Sequence[Estimate]) -> Estimate:
     return Estimate(**arrays, need=estimates[0].need)
 
 
-def _split(rows: pa.Table) -> Mapping[tuple[str, str], pa.Table]:
+def split_by_group(rows: pa.Table) -> Mapping[tuple[str, str], pa.Table]:
     """Stored rows by segment and segment value."""
     names = (rows.column(name).to_pylist() for name in ("segment", "segment_value"))
     found: dict[tuple[str, str], list[int]] = {}

@@ -14,11 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlobs_pipelines.contracts.objectives import Objective
-from mlobs_pipelines.core.metrics import METRICS, Metric
-from mlobs_pipelines.core.summaries import PAIRS, FeatureSummary, SampleSummary
+from mlobs_pipelines.core.metrics import Metric
+from mlobs_pipelines.core.summaries import PAIRS, EstimatedSummary, FeatureSummary, SampleSummary
 from mlobs_pipelines.core.vocabulary import Estimate, Flags, Ints, Maturity, Verdict
 from mlobs_pipelines.steps.accounts import binned_by
 from mlobs_pipelines.steps.binning import SCORE
+from mlobs_pipelines.steps.cohorts import estimated_windows
+from mlobs_pipelines.steps.estimation import matured
 from mlobs_pipelines.steps.judging import judged, taken
 from mlobs_pipelines.steps.lineup import Beside, Scope, Version, estimates
 from mlobs_pipelines.steps.measured import LONG, named
@@ -42,9 +44,9 @@ class _Frame:
         The pairs: wanted windows in which the version got requests.
     columns
         Columns that are the same for every metric, one entry per pair.
-    long, whole, beside : (N,) bool
-        Whether the pair is of a window that curves are kept for, whether it is about all rows, and whether
-        another version is the champion.
+    long, whole, beside, estimated : (N,) bool
+        Whether the pair is of a window that curves are kept for, whether it is about all rows, whether
+        another version is the champion, and whether quality is estimated.
     inputs : (N,) of dict
         Which statistics a pair was computed from.
     """
@@ -55,6 +57,7 @@ class _Frame:
     long: Flags
     whole: Flags
     beside: Flags
+    estimated: Flags
     inputs: np.ndarray
 
 
@@ -102,9 +105,7 @@ def _frame(scope: Scope, version: Version) -> _Frame:
     counts, labels = version.counts, version.labels
     asked = (requests_of(counts) > 0) & scope.wanted
     group, span = np.nonzero(asked)
-    coverage = METRICS["label_coverage"].function(labels).value[asked]
-    aged = (labels.seen.mature[..., -1] == labels.seen.predictions)[asked]
-    mature = aged & (coverage >= scope.spec.monitor.labels.coverage_target)
+    mature, coverage = (part[asked] for part in matured(labels, scope.spec.monitor.labels.coverage_target))
     segments, values = (np.array([g[part] for g in counts.groups])[group] for part in (0, 1))
     each = {
         "role": version.stage.roles,
@@ -126,8 +127,9 @@ def _frame(scope: Scope, version: Version) -> _Frame:
     }
     long = np.isin(np.array(each["window"])[span], LONG)
     beside = version.stage.roles[span] != "champion"
+    estimating = np.isin(np.array(each["window"])[span], list(estimated_windows(scope.spec)))
     inputs = np.array(scope.inputs, dtype=object)[span]
-    return _Frame(group, span, columns, long, segments == "", beside, inputs)
+    return _Frame(group, span, columns, long, segments == "", beside, estimating, inputs)
 
 
 _text = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
@@ -163,6 +165,8 @@ def _kept(scope: Scope, frame: _Frame, metric: Metric, found: Estimate) -> Ints:
     if not metric.functions.keys().isdisjoint(PAIRS):
         # Most windows have no pairs: that is worth a row only where an objective waits for them.
         keep &= (found.n[frame.group, frame.span] > 0) | (frame.beside & named(scope.spec, metric))
+    if EstimatedSummary in metric.functions:
+        keep &= frame.estimated
     return np.flatnonzero(keep)
 
 

@@ -219,9 +219,7 @@ def decisions(counts: Counts, parts: Sequence[str], threshold: float) -> tuple[A
     (G, W, 2), (G, W)
         The rows of the cut cell are all counted on the side that has more of it.
     """
-    logit = math.log(threshold) - math.log1p(-threshold) if 0 < threshold < 1 else (threshold - 0.5) * np.inf
-    position = (min(max(logit, -LOGIT_LIMIT), LOGIT_LIMIT) + LOGIT_LIMIT) / (2 * LOGIT_LIMIT) * SCORE_CELLS
-    cut, inside = divmod(position, 1)
+    cut, inside = threshold_cell(threshold)
     found = []
     for part in parts:
         flat, group, day = counts.flat(SCORE, part)
@@ -231,6 +229,13 @@ def decisions(counts: Counts, parts: Sequence[str], threshold: float) -> tuple[A
     classes = rows[..., :2].copy()
     classes[..., int(inside < 0.5)] += rows[..., 2]
     return classes, rows[..., 2]
+
+
+def threshold_cell(threshold: float) -> tuple[float, float]:
+    """The score cell that a threshold lies in, and how far inside of it: 0 at its lower edge."""
+    logit = math.log(threshold) - math.log1p(-threshold) if 0 < threshold < 1 else (threshold - 0.5) * np.inf
+    position = (min(max(logit, -LOGIT_LIMIT), LOGIT_LIMIT) + LOGIT_LIMIT) / (2 * LOGIT_LIMIT) * SCORE_CELLS
+    return divmod(position, 1)
 
 
 def group_summary(counts: Counts, threshold: float) -> GroupSummary:

@@ -12,6 +12,7 @@ from mlobs_pipelines.core.summaries import (
     ClassLagSummary,
     ClassPairSummary,
     DecisionSummary,
+    EstimatedSummary,
     FeatureSummary,
     GroupSummary,
     LabelSummary,
@@ -240,6 +241,14 @@ def regression_summary(predicted, label, *, unlabelled=0, centre=12.0, edges=ERR
     )  # fmt: skip
 
 
+def summarise_estimated(rows):
+    """Scores, with the labels known so far, beside a fixed cohort whose labels are known."""
+    cohort = summarise_score(draw_score(np.random.default_rng(11), 4_000))
+    cells = count(np.minimum((rows["score"] * SCORE_CELLS).astype(int), SCORE_CELLS - 1), SCORE_CELLS)
+    now, before = summarise_score(rows), (cohort.positives, cohort.negatives)
+    return EstimatedSummary(cells, np.int64(0), *before, cohort.low >= 0.5, cohort.low, cohort.high, now)
+
+
 def draw_class_lags(rng, n):
     """Lags in hours of labels that all have arrived, the later the class."""
     label = rng.integers(0, 3, n)
@@ -363,6 +372,7 @@ CASES = {
     OutcomeSummary: Case(draw_multiclass, summarise_outcome),
     GroupSummary: Case(draw_group, summarise_group),
     FeatureSummary: Case(draw_feature, summarise_feature),
+    EstimatedSummary: Case(draw_score, summarise_estimated),
     ScoreSummary: Case(draw_score, summarise_score),
     ClassLagSummary: Case(draw_class_lags, summarise_class_lags),
     LabelSummary: Case(draw_label, summarise_label),

@@ -41,6 +41,8 @@ LIMITS = {
     "attribution_ndcg": SHARE,
     "timeout_share": SHARE, "availability": SHARE,
     **{f"queue_time_p{level}": LATENCY for level in (50, 95, 99)},
+    **{f"estimated_{name}": SHARE for name in ("auc", "base_rate", "accuracy", "precision", "recall", "f1")},
+    "estimated_auc_error": SIGNED, "estimated_accuracy_error": SIGNED,
     "latency_p50": LATENCY, "latency_p95": LATENCY, "latency_p99": LATENCY,
     **{f"{name}_macro": SHARE for name in ("precision", "recall", "f1", "auc")},
     **{f"{name}_weighted": SHARE for name in ("precision", "recall", "f1", "auc")},

@@ -8,6 +8,7 @@ same sums by rows seen and by squared weights go along. Nothing in this package 
 from mlobs_pipelines.core.summaries.additive import Additive, weighted
 from mlobs_pipelines.core.summaries.attributions import AttributionPanel, AttributionSummary
 from mlobs_pipelines.core.summaries.class_lags import ClassLagSummary
+from mlobs_pipelines.core.summaries.estimated import EstimatedSummary
 from mlobs_pipelines.core.summaries.features import FeatureSummary, PanelSummary
 from mlobs_pipelines.core.summaries.labels import LabelSummary
 from mlobs_pipelines.core.summaries.multiclass import MulticlassSummary
@@ -26,6 +27,7 @@ __all__ = [
     "ClassLagSummary",
     "ClassPairSummary",
     "DecisionSummary",
+    "EstimatedSummary",
     "FeatureSummary",
     "GroupSummary",
     "LabelSummary",
@@ -59,6 +61,7 @@ Summary = (
     | PairSummary
     | ClassPairSummary
     | ValuePairSummary
+    | EstimatedSummary
     | ShiftSummary
     | DecisionSummary
     | GroupSummary

@@ -1,0 +1,153 @@
+"""Matured days that windows are calibrated on while their own labels are late, read from stored statistics.
+
+Which days those are depends on a window's knowledge time alone: statistics that were counted later say
+nothing of it. What is estimated with them is `estimation`.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from mlobs_pipelines.contracts.folder import ModelSpec
+from mlobs_pipelines.core.summaries import EstimatedSummary
+from mlobs_pipelines.core.vocabulary import Flags, Window
+from mlobs_pipelines.core.windows import Span
+from mlobs_pipelines.engine.cells import CELLS_SCHEMA, EXCESS
+from mlobs_pipelines.steps.binning import SCORE
+from mlobs_pipelines.steps.layouts import STATISTICS_LAYOUT
+from mlobs_pipelines.steps.walk import Walk
+from mlobs_pipelines.store.tables import as_of_key
+
+REACH_DAYS = 56
+ALWAYS = (Window.FOUR_WEEKS, Window.MONTH)
+SIDES = ("positive", "negative")
+_PARTS = [side + more for side in SIDES for more in ("", EXCESS)]
+_FIRST = date(1970, 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Cohorts:
+    """Scores by label of matured days, of every version, and which of the days each window may use.
+
+    Attributes
+    ----------
+    rows
+        Stored statistics; the day is the number of an entry, counted as days from 1970 on.
+    entries : (E,)
+        Days, each as it was known at one moment: (day, knowledge time).
+    chosen : (W, E) bool
+        Entries that each window is calibrated on.
+    """
+
+    rows: pa.Table
+    entries: tuple[tuple[str, str], ...]
+    chosen: Flags
+
+    @staticmethod
+    def nothing(windows: int) -> "Cohorts":
+        """No day has matured."""
+        return Cohorts(CELLS_SCHEMA.empty_table(), (), np.zeros((windows, 0), dtype=np.bool_))
+
+    def of(self, version: str) -> "Cohorts":
+        """The same of one version."""
+        return replace(self, rows=self.rows.filter(pc.equal(self.rows.column("model_version"), version)))
+
+    @property
+    def stretch(self) -> Span:
+        """All entries as if they were days after one another."""
+        return Span(Window.DAY, _FIRST, _FIRST + timedelta(days=max(1, len(self.entries))))
+
+
+def estimated_windows(spec: ModelSpec) -> frozenset[Window]:
+    """Kinds of window that quality is estimated for: the long ones, and those that an objective asks for."""
+    if spec.monitor.task != "binary":
+        return frozenset()
+    about = {name for name, metric in spec.metrics.items() if EstimatedSummary in metric.functions}
+    return frozenset(ALWAYS) | {one.window for one in spec.monitor.objectives if one.metric in about}
+
+
+def read_cohorts(walk: Walk, spans: Sequence[Span], moments: Sequence[datetime]) -> Cohorts:
+    """Read the matured days before each window, as they were known at its knowledge time.
+
+    Parameters
+    ----------
+    moments
+        When the statistics of each window were known.
+    """
+    windows = estimated_windows(walk.spec)
+    if not any(span.window in windows for span in spans):
+        return Cohorts.nothing(len(spans))
+    keys: dict[str, list[str]] = {}
+    for day, key in walk.lake.partitions(walk.model, STATISTICS_LAYOUT.name):
+        keys.setdefault(day, []).append(key)
+    horizon = walk.spec.monitor.labels.horizon
+    mine = [
+        set(_matured(keys, span, moment, horizon)) if span.window in windows else set()
+        for span, moment in zip(spans, moments, strict=True)
+    ]
+    entries = tuple(sorted(set().union(*mine)))
+    chosen = np.array([[entry in some for entry in entries] for some in mine], dtype=np.bool_)
+    return Cohorts(_rows(walk, entries), entries, chosen.reshape(len(spans), len(entries)))
+
+
+def _matured(
+    keys: Mapping[str, Sequence[str]], span: Span, moment: datetime, horizon: timedelta
+) -> Iterator[tuple[str, str]]:
+    """Days before a window whose labels are due at a moment, each as it was known then."""
+    latest = as_of_key(moment)
+    for day in _before(span):
+        ended = datetime.combine(day, time(), UTC) + timedelta(days=1)
+        known = [key for key in keys.get(day.isoformat(), ()) if key <= latest]
+        if known and moment - ended >= horizon:
+            yield day.isoformat(), max(known)
+
+
+def _before(span: Span) -> list[date]:
+    return [span.start - timedelta(days=back) for back in range(REACH_DAYS, 0, -1)]
+
+
+def _rows(walk: Walk, entries: Sequence[tuple[str, str]]) -> pa.Table:
+    if not entries:
+        return CELLS_SCHEMA.empty_table()
+    where = {"day": sorted({day for day, _ in entries}), "as_of_key": sorted({key for _, key in entries})}
+    asked = (ds.field("subject") == SCORE) & ds.field("part").isin(_PARTS)
+    names = [*CELLS_SCHEMA.names, "as_of_key"]
+    rows = walk.lake.dataset(walk.model, STATISTICS_LAYOUT, where=where).to_table(names, filter=asked)
+    both = pc.binary_join_element_wise(rows.column("day"), rows.column("as_of_key"), "|")
+    number = pc.index_in(both, pa.array(["|".join(entry) for entry in entries]))
+    dates = pa.array([(_FIRST + timedelta(days=at)).isoformat() for at in range(len(entries))])
+    numbered = rows.set_column(rows.column_names.index("day"), "day", dates.take(number.combine_chunks()))
+    return numbered.filter(pc.is_valid(number)).select(CELLS_SCHEMA.names)
+
+
+def calibrated_anew(
+    spec: ModelSpec,
+    changed: Collection[date],
+    known: Mapping[date, datetime],
+    as_of: datetime,
+    spans: Iterable[tuple[Span, datetime]],
+) -> set[Span]:
+    """Windows whose cohort holds a changed day as it is known now.
+
+    A day that was counted after a window's own knowledge time is no news to it: what could be estimated then
+    stays what it was.
+
+    Parameters
+    ----------
+    known
+        When the statistics of each day were known.
+    spans
+        Windows with their knowledge time.
+    """
+    windows, days = estimated_windows(spec), set(changed)
+    return {
+        span
+        for span, moment in spans
+        if span.window in windows
+        and any(day in days and known.get(day, as_of) <= moment for day in _before(span))
+    }

@@ -1,0 +1,236 @@
+"""Estimated quality of the windows of one version, calibrated on its matured days or on its training set.
+
+Which days have matured is `cohorts`; how quality is estimated is `core.metrics.estimated`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from mlobs_pipelines.contracts.folder import ModelSpec
+from mlobs_pipelines.core.metrics import METRICS, Metric
+from mlobs_pipelines.core.metrics.quality import MIN_CLASS
+from mlobs_pipelines.core.summaries import EstimatedSummary, LabelSummary, weighted
+from mlobs_pipelines.core.vocabulary import Amounts, Estimate, Flags, Floats, Ints, Window
+from mlobs_pipelines.steps.against import score_parts
+from mlobs_pipelines.steps.arranged import arranged
+from mlobs_pipelines.steps.binning import SCORE
+from mlobs_pipelines.steps.cohorts import SIDES, Cohorts, estimated_windows
+from mlobs_pipelines.steps.pairing import split_by_group, stacked
+from mlobs_pipelines.steps.windows import Counts, Group, score_edges, score_summary, threshold_cell
+
+TRACK_RECORD = ("estimated_auc_error", "estimated_accuracy_error")
+Sides = tuple[Amounts, Amounts]  # labelled rows per cell, positive and negative
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What the windows of one version are calibrated on.
+
+    Attributes
+    ----------
+    days
+        Its matured days; of no window where only the training set is asked for.
+    training
+        Statistics of its training set, by weight where rows have weights.
+    windows
+        Kinds of window that are estimated.
+    """
+
+    days: Cohorts
+    training: Counts
+    windows: frozenset[Window] = field(default_factory=lambda: frozenset(Window))
+
+    @staticmethod
+    def of(spec: ModelSpec, days: Cohorts, training: Counts) -> "Calibration":
+        """Of a version's windows, some of which are not estimated."""
+        return Calibration(days, training, estimated_windows(spec))
+
+    def untimed(self, windows: int) -> "Calibration":
+        """The training set alone, for windows that have no days before them."""
+        return Calibration(Cohorts.nothing(windows), self.training)
+
+
+def matured(labels: LabelSummary, target: float) -> tuple[Flags, Floats]:
+    """Windows whose predictions are all old enough and labelled often enough, and their label coverage."""
+    coverage = METRICS["label_coverage"].function(labels).value
+    aged = labels.seen.mature[..., -1] == labels.seen.predictions
+    return np.asarray(aged & (coverage >= target)), coverage
+
+
+def estimated(
+    spec: ModelSpec, threshold: float, counts: Counts, labels: LabelSummary, given: Calibration
+) -> Iterator[tuple[Metric, Estimate]]:
+    """Every estimated metric, and how far the estimates of matured windows were off.
+
+    Yields
+    ------
+    metric, estimate
+        In the shape (groups, windows); NaN in windows that nothing is estimated for.
+    """
+    metrics = [metric for metric in spec.metrics.values() if EstimatedSummary in metric.functions]
+    at = [index for index, span in enumerate(counts.spans) if span.window in given.windows]
+    if not (at and metrics and spec.monitor.task == "binary"):
+        return
+    found, origins = [], []
+    for summary, origin in _summaries(
+        replace(counts, spans=[counts.spans[i] for i in at]), given, at, threshold
+    ):
+        found.append([metric.function(summary) for metric in metrics])
+        origins.append(origin)
+    mature, _ = matured(labels, spec.monitor.labels.coverage_target)
+    facts = np.full((len(counts.groups), len(counts.spans)), None, dtype=object)
+    facts[:, at] = np.array(origins, dtype=object)
+    for metric, *estimates in zip(metrics, *found, strict=True):
+        whole = replace(_spread(stacked(estimates), at, len(counts.spans)), facts=facts)
+        if metric.name in TRACK_RECORD:
+            whole = replace(whole, value=np.where(mature, whole.value, np.nan))
+        yield metric, whole
+
+
+def _spread(found: Estimate, at: Sequence[int], windows: int) -> Estimate:
+    """An estimate of some windows as one of all, undefined in the others."""
+    shape = (found.value.shape[0], windows)
+    empty = Estimate(np.full(shape, np.nan), np.zeros(shape, dtype=np.int64))
+    arrays = {}
+    for name in ("value", "n", "lower", "upper", "bound", "noise", "sufficient", "effective"):
+        arrays[name] = np.array(getattr(empty, name), dtype=getattr(found, name).dtype)
+        arrays[name][:, at] = getattr(found, name)
+    return Estimate(**arrays, need=found.need)
+
+
+def _summaries(
+    counts: Counts, given: Calibration, at: Sequence[int], threshold: float
+) -> Iterator[tuple[EstimatedSummary, list[Any]]]:
+    """Windows of every group, each over the cells that it has, and what each window was calibrated on."""
+    days = arranged(given.days.rows, [given.days.stretch])
+    split = [_by_group(owner) for owner in (counts, days)]
+    training = _Training.of(given.training)
+    for group in counts.groups:
+        mine, before = (
+            replace(owner, parts=parts.get(group, {}), groups=[group])
+            for owner, parts in zip((counts, days), split, strict=True)
+        )
+        codes = _codes([*_flats(mine, score_parts(counts)), *_flats(before, SIDES)], training.codes)
+        cohort = _cohort(before, codes, given.days.chosen[at] if given.days.entries else None, len(at))
+        sides, known = _filled(cohort, training.over(group, codes))
+        layers = (_layer(layer, codes, sides, threshold, score_parts(counts)) for layer in mine.layers())
+        yield weighted(*layers), _origins(given.days, at, known, sides)
+
+
+def _by_group(counts: Counts) -> Mapping[Group, dict[tuple[str, str], Any]]:
+    found: dict[Group, dict[tuple[str, str], Any]] = {}
+    for name, rows in counts.parts.items():
+        if name[0] == SCORE:
+            for group, some in split_by_group(rows).items():
+                found.setdefault(group, {})[name] = some
+    return found
+
+
+def _flats(counts: Counts, parts: Sequence[str]) -> list[Ints]:
+    return [counts.flat(SCORE, part)[0].codes for part in parts]
+
+
+def _codes(some: Sequence[Ints], more: Ints) -> Ints:
+    return np.unique(np.concatenate([*some, more])).astype(np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class _Training:
+    """Labelled rows of a training set per group and score cell."""
+
+    groups: Sequence[Group]
+    codes: Ints
+    sides: Sides
+
+    @staticmethod
+    def of(counts: Counts) -> "_Training":
+        flats = [counts.flat(SCORE, side) for side in SIDES]
+        codes = _codes([flat.codes for flat, _, _ in flats], np.empty(0, np.int64))
+        dense = [
+            counts.windows(group, day, np.searchsorted(codes, flat.codes), codes.size, flat.counts)[:, 0]
+            for flat, group, day in flats
+        ]
+        return _Training(counts.groups, codes, (dense[0], dense[1]))
+
+    def over(self, group: Group, codes: Ints) -> Sides:
+        """One group's rows over more cells; none for a group that the training set never saw."""
+        found = tuple(np.zeros(codes.size, dtype=side.dtype) for side in self.sides)
+        if group in self.groups:
+            for mine, side in zip(found, self.sides, strict=True):
+                mine[np.searchsorted(codes, self.codes)] = side[self.groups.index(group)]
+        return found[0], found[1]
+
+
+def _cohort(counts: Counts, codes: Ints, chosen: Flags | None, windows: int) -> Sides:
+    """Labelled rows of each window's matured days, as many as they are worth where rows have weights."""
+    if chosen is None:
+        return np.zeros((windows, codes.size)), np.zeros((windows, codes.size))
+    layers = [_chosen(layer, codes, chosen) for layer in counts.layers()]
+    if len(layers) == 1:
+        return layers[0]
+    once, twice = (sum(side.sum(axis=-1, keepdims=True) for side in layer) for layer in layers[1:])
+    worth = np.divide(once, twice, out=np.ones(np.shape(once)), where=np.asarray(twice) > 0)
+    return layers[1][0] * worth, layers[1][1] * worth
+
+
+def _chosen(counts: Counts, codes: Ints, chosen: Flags) -> Sides:
+    found = []
+    for side in SIDES:
+        flat, _, day = counts.flat(SCORE, side)
+        code = np.searchsorted(codes, flat.codes)
+        rows = [
+            np.bincount(code[mine], weights=flat.counts[mine], minlength=codes.size)
+            for mine in (window[day] for window in chosen)
+        ]
+        found.append(np.array(rows, dtype=np.float64).reshape(chosen.shape[0], codes.size))
+    return found[0], found[1]
+
+
+def _filled(cohort: Sides, training: Sides) -> tuple[Sides, Flags]:
+    """Cohorts, and the training set where one has too few labels of a class; which windows have a cohort."""
+    known = np.all([side.sum(axis=-1) >= MIN_CLASS for side in cohort], axis=0)
+    sides = [
+        np.where(known[:, np.newaxis], mine, before) for mine, before in zip(cohort, training, strict=True)
+    ]
+    return (sides[0], sides[1]), known
+
+
+def _layer(
+    counts: Counts, codes: Ints, sides: Sides, threshold: float, parts: Sequence[str]
+) -> EstimatedSummary:
+    scored = sum(_dense(counts, part, codes) for part in parts)
+    cut, inside = threshold_cell(threshold)
+    selected = (codes > cut) | ((codes == cut) & (inside < 0.5))
+    unsure = np.asarray(scored)[:, (codes == cut) & (inside > 0)].sum(axis=-1)
+    realised = score_summary(counts).select(partial(np.take, indices=0, axis=0))
+    low, high = score_edges(codes)
+    return EstimatedSummary(np.asarray(scored), unsure, *sides, selected, low, high, realised)
+
+
+def _dense(counts: Counts, part: str, codes: Ints) -> Amounts:
+    flat, group, day = counts.flat(SCORE, part)
+    found = counts.windows(group, day, np.searchsorted(codes, flat.codes), codes.size, flat.counts)
+    return np.asarray(found[0])
+
+
+def _origins(days: Cohorts, at: Sequence[int], known: Flags, sides: Sides) -> list[Any]:
+    """What each window was calibrated on, in words that stand beside a judged value."""
+    told: list[Any] = []
+    labelled = [side.sum(axis=-1) for side in sides]
+    for position, window in enumerate(at):
+        rows = {
+            name: round(float(side[position]), 6)
+            for name, side in zip(("positives", "negatives"), labelled, strict=True)
+        }
+        if not known[position]:
+            told.append({"calibrated_on": {"rows_of": "training set", **rows}})
+            continue
+        mine = [entry for entry, used in zip(days.entries, days.chosen[window], strict=True) if used]
+        newest = max(key for _, key in mine)
+        about = {"first_day": mine[0][0], "last_day": mine[-1][0], "days": len(mine), "as_of": newest}
+        told.append({"calibrated_on": {"rows_of": "matured days", **about, **rows}})
+    return told
