@@ -172,6 +172,11 @@ def _cut(summary: EstimatedSummary, over: Amounts) -> Floats:
 @metric("estimated_auc", EstimatedSummary, family="quality", direction=1)
 def estimated_auc(summary: EstimatedSummary) -> Estimate:
     """Expected area under the ROC curve, from expected positives and negatives down the score order."""
+    return _auc(summary)
+
+
+@shared
+def _auc(summary: EstimatedSummary) -> Estimate:
     return _estimated(summary, _area)
 
 
@@ -194,7 +199,11 @@ def estimated_base_rate(summary: EstimatedSummary) -> Estimate:
 @metric("estimated_accuracy", EstimatedSummary, family="quality", direction=1)
 def estimated_accuracy(summary: EstimatedSummary) -> Estimate:
     """Expected share of rows that are classified rightly at the model's own threshold."""
+    return _accuracy(summary)
 
+
+@shared
+def _accuracy(summary: EstimatedSummary) -> Estimate:
     def guess(windows: _Windows) -> tuple[Floats, Floats]:
         right = _sum(np.where(windows.selected, windows.hits, windows.misses))
         total = _sum(windows.n)
@@ -259,10 +268,10 @@ def _error(guess: Estimate, realised: Estimate) -> Estimate:
 @metric("estimated_auc_error", EstimatedSummary, family="quality")
 def estimated_auc_error(summary: EstimatedSummary) -> Estimate:
     """Estimated AUC minus the realised one: the estimator's own track record, known once labels are."""
-    return _error(estimated_auc(summary), auc(summary.outcome))
+    return _error(_auc(summary), auc(summary.outcome))
 
 
 @metric("estimated_accuracy_error", EstimatedSummary, family="quality")
 def estimated_accuracy_error(summary: EstimatedSummary) -> Estimate:
     """Estimated accuracy minus the realised one: the estimator's own track record, known once labels are."""
-    return _error(estimated_accuracy(summary), accuracy(summary.outcome))
+    return _error(_accuracy(summary), accuracy(summary.outcome))
