@@ -21,6 +21,7 @@ METRICS = (
     "skew_mismatch_share",
     "error_share",
     "latency_p95",
+    "availability",
 )
 
 
