@@ -3,6 +3,7 @@
 What a model is watched for is not a setting; that is declared under `data_contracts/`.
 """
 
+import getpass
 import hashlib
 import logging
 import os
@@ -103,6 +104,12 @@ class Settings(BaseSettings):
         Upper bound of the SQL engine's working memory.
     threads
         Worker threads of the SQL engine.
+    retention_statistics_days
+        How long statistics, metrics and records without rows are kept; for ever if unset. How long rows are
+        kept is in their contracts.
+    retention_versions_days
+        How long replaced and expired partitions can still be read by version, and how old a file must be to
+        count as left behind.
     postgres_url
         Database for Dagster's runs, events and schedules; SQLite in ``DAGSTER_HOME`` if unset.
     """
@@ -122,6 +129,8 @@ class Settings(BaseSettings):
     sources: dict[str, dict[str, SecretStr]] = Field(default_factory=dict)
     memory: str = "1GB"
     threads: int = Field(default=2, ge=1)
+    retention_statistics_days: int | None = Field(default=None, ge=1)
+    retention_versions_days: int = Field(default=7, ge=1)
     postgres_url: SecretStr | None = None
 
     @property
@@ -151,6 +160,16 @@ class Settings(BaseSettings):
     def dagster_home(self) -> Path:
         """Folder of the Dagster instance: ``DAGSTER_HOME``, or ``<home>/dagster``."""
         return Path(os.environ.get("DAGSTER_HOME") or self.home / "dagster").absolute()  # noqa: TID251 - here
+
+
+def operating_user() -> str:
+    """The user of the operating system, whatever the environment says it is."""
+    try:
+        import pwd  # noqa: PLC0415 - not everywhere
+
+        return pwd.getpwuid(os.getuid()).pw_name
+    except (ImportError, KeyError):
+        return getpass.getuser()
 
 
 def hash_keys(settings: Settings) -> HashKeys:

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from getpass import getuser
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,7 +17,7 @@ from mlobs_pipelines.cli.output import Format, Output, count, print_rows, sheet_
 from mlobs_pipelines.cli.root import Model, app, err, known, lake, out, spec_of, stop
 from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.contracts.odcs import DATASETS
-from mlobs_pipelines.settings import Settings
+from mlobs_pipelines.settings import Settings, operating_user
 from mlobs_pipelines.store.lake import Between, Lake
 from mlobs_pipelines.store.tables import QUARANTINE
 
@@ -189,21 +188,10 @@ def _release(spec: ModelSpec, chosen: _Chosen, *, dry_run: bool) -> "dict[str, R
     ends = [date.fromisoformat(end) if end else None for end in (days.first, days.last)]
     asked = step.Asked(ends[0], ends[1], chosen.rules, chosen.deliveries)
     return {
-        name: step.release(walk, name, asked, now=site.clock(), who=_user(), dry_run=dry_run)
+        name: step.release(walk, name, asked, now=site.clock(), who=operating_user(), dry_run=dry_run)
         for name in DATASETS
         if name in chosen.datasets
     }
-
-
-def _user() -> str:
-    """The user of the operating system, whatever the environment says it is."""
-    try:
-        import os
-        import pwd
-
-        return pwd.getpwuid(os.getuid()).pw_name
-    except (ImportError, KeyError):
-        return getuser()
 
 
 def _tell(spec: ModelSpec, told: "dict[str, Released]", *, dry_run: bool) -> None:

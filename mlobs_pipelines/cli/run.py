@@ -81,10 +81,14 @@ def backfill(
     from mlobs_pipelines.definitions import build_defs
     from mlobs_pipelines.defs import launch
     from mlobs_pipelines.defs.resources import Site
+    from mlobs_pipelines.steps import expired
 
     site = Site(Settings())
     with usage():
         launch.plan(spec, *days, moment or spec.monitor.replay_as_of or site.clock())
+    walk = site.walk(spec, "backfill", moment)
+    for said in expired.told(walk, *days):
+        err.print(said, highlight=False, soft_wrap=True)
     with progress():
         for launched, seconds in _timed(launch.backfill(site, build_defs(site), spec, *days, moment)):
             told = count(launched.failed_checks, "failed check")

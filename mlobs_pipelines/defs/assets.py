@@ -1,8 +1,7 @@
 """The one factory for assets that are a table of the lake: a step, its layout, and what people are told."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import TypedDict
 
 import dagster as dg
@@ -12,11 +11,10 @@ from mlobs_pipelines.contracts.odcs import Contract
 from mlobs_pipelines.defs.lineage import ColumnSources, asset_key, columns_of, described, record
 from mlobs_pipelines.defs.partitions import daily, days_of
 from mlobs_pipelines.defs.resources import CODE_VERSION, Site
-from mlobs_pipelines.steps.walk import Outcomes, Walk
+from mlobs_pipelines.steps.expired import Step, living
 from mlobs_pipelines.store.layout import TableLayout
 
 Part = dg.AssetsDefinition | dg.AssetChecksDefinition
-Step = Callable[[Walk, Sequence[date]], Outcomes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +62,8 @@ def table_asset(  # noqa: PLR0913 - one argument per declared fact
     )
     def table(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         walk = site.walk_of(context, spec)
-        yield from record(context, walk, step(walk, days_of(context)), columns_of(declared))
+        outcomes = living(walk, layout, step, days_of(context))
+        yield from record(context, walk, outcomes, columns_of(declared))
 
     return table
 

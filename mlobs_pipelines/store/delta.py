@@ -1,11 +1,12 @@
 """One Delta table: opening, creating and evolving it, its live files, and one commit.
 
 What the lake needs of delta-rs and nothing more. Files are found through the log and read by Arrow, never by
-``to_pyarrow_table``; no retry and no comparison of contents happens here.
+``to_pyarrow_table``; nothing is tried again and no contents are compared here.
 """
 
 import json
-from collections.abc import Collection, Mapping
+import random
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
@@ -72,6 +73,12 @@ def open_table(address: str, options: Mapping[str, str], version: int | None = N
         raise TableMissingError(f"cannot open {wanted} of the table at {address}; see its history") from error
     check_protocol(address, table)
     return table
+
+
+def pauses(attempts: int) -> Iterator[float]:
+    """Seconds to wait after each attempt that lost to another writer, ever longer and never in step."""
+    for attempt in range(attempts):
+        yield min(2.0, 0.02 * 2**attempt) * random.uniform(0.5, 1.5)  # noqa: S311 - spreads writers, guards nothing
 
 
 def check_protocol(address: str, table: DeltaTable) -> None:

@@ -5,9 +5,8 @@ another writer got in between. Layouts come from the caller; what a table means 
 """
 
 import hashlib
-import random
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -152,7 +151,7 @@ class Lake:
         """
         wanted = checked_keys(layout.name, layout.keys, partitions)
         address = self.place.table(model, layout.name)
-        for pause_s in _pauses(self.attempts):
+        for pause_s in delta.pauses(self.attempts):
             try:
                 return self._publish(address, layout, wanted, compute, commit)
             except CommitFailedError:
@@ -177,7 +176,7 @@ class Lake:
         """
         (key,) = checked_keys(layout.name, layout.keys, [partition])
         target = stream.Target(self.place, self.place.table(model, layout.name), layout, key)
-        done = stream.publish(target, compute, commit, _pauses(self.attempts))
+        done = stream.publish(target, compute, commit, delta.pauses(self.attempts))
         return PartitionVersion(
             key, done.rows, done.bytes, done.content_hash, done.table_version, done.changed
         )
@@ -250,6 +249,11 @@ class Lake:
         layout = delta.stored_layout(opened, table)
         grouped = _by_key(files)
         return {key: self._stored(opened, layout, key, grouped[key]) for key in grouped}
+
+    def columns(self, model: str, table: str) -> tuple[list[str], list[str]]:
+        """Names of the partition columns, and of all columns."""
+        opened = self._open(model, table)
+        return list(opened.metadata().partition_columns), delta.table_schema(opened).names
 
     def version(self, model: str, table: str) -> int:
         """The table's latest version."""
@@ -391,8 +395,3 @@ def _name(table: str | TableLayout) -> str:
 
 def _listed(columns: Sequence[str] | None) -> list[str] | None:
     return None if columns is None else list(columns)
-
-
-def _pauses(attempts: int) -> Iterator[float]:
-    for attempt in range(attempts):
-        yield min(2.0, 0.02 * 2**attempt) * random.uniform(0.5, 1.5)  # noqa: S311 - spreads writers, guards nothing

@@ -131,9 +131,10 @@ def _attempt(target: Target, compute: Compute, commit: Mapping[str, str]) -> Str
     opened = delta.ensure_table(target.address, dict(target.place.options), target.layout)
     before = target.files(opened)
     staged = _stage(target, compute())
-    if streamed_hash(before) == staged.content_hash:
+    if streamed_hash(before) == staged.content_hash or not (before or staged.rows):
         _discard(target, staged.name)
-        return Streamed(staged.rows, before[0].bytes, staged.content_hash, opened.version(), changed=False)
+        kept = sum(file.bytes for file in before)
+        return Streamed(staged.rows, kept, staged.content_hash, opened.version(), changed=False)
     published = _commit(target, opened, before, staged, commit)
     if published is None:
         _discard(target, staged.name)

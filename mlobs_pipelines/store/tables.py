@@ -1,4 +1,4 @@
-"""Layouts of the tables every model has: deliveries, quarantine, results of rules, metrics, SLOs, audit.
+"""Layouts of the tables every model has: deliveries, quarantine, rule results, metrics, SLOs, audit, expiry.
 
 Tables whose columns follow from a model's contracts are laid out by the step that writes them.
 """
@@ -215,4 +215,12 @@ AUDIT = TableLayout(
     ),
     keys=("day",),
     sort_by=("at", "who", "action", "object"),
+)
+
+EXPIRED = TableLayout(
+    name="expired",
+    schema=pa.schema(
+        _required("table") + _columns(before=pa.date32(), kept_days=pa.int64(), at=UTC_MICROSECONDS)
+    ),
+    keys=("table",),
 )

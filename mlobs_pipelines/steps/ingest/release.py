@@ -4,7 +4,6 @@ They are published as a delivery of their own, named after theirs, under the row
 twice, or delivered again, a row is there once. How a row is checked again is `recheck`.
 """
 
-import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -33,8 +32,9 @@ from mlobs_pipelines.steps.ingest.repeats import RELEASED
 from mlobs_pipelines.steps.ingest.spool import Room, Spool, waiting_room
 from mlobs_pipelines.steps.ingest.step import batch_of
 from mlobs_pipelines.steps.walk import Walk
+from mlobs_pipelines.store import audit
 from mlobs_pipelines.store.lake import Between
-from mlobs_pipelines.store.tables import AUDIT, HASH_ALIASES, QUARANTINE, SAMPLED_OUT
+from mlobs_pipelines.store.tables import HASH_ALIASES, QUARANTINE, SAMPLED_OUT
 
 ACTION = "quarantine.release"
 _PLACE = ("delivery", "sha256", "row_number")
@@ -314,23 +314,8 @@ def _record(batch: Batch, taken: Taken) -> dict[str, object]:
 def _audit(
     walk: Walk, dataset: Dataset, day: date, now: datetime, who: str, counts: Mapping[str, int]
 ) -> None:
-    row = {
-        "day": now.date().isoformat(),
-        "at": now,
-        "who": who,
-        "action": ACTION,
-        "object": f"{dataset}/{day.isoformat()}",
-        "details": json.dumps(counts),
-    }
-
-    def compute() -> pa.Table:
-        known = walk.lake.read(walk.model, AUDIT, where={"day": now.date().isoformat()})
-        rows = [*known.to_pylist(), row]
-        return pa.Table.from_pylist(
-            [one for i, one in enumerate(rows) if one not in rows[:i]], schema=AUDIT.schema
-        )
-
-    walk.lake.update(walk.model, AUDIT, [(now.date().isoformat(),)], compute, commit=walk.commit)
+    entry = audit.Entry(now, who, ACTION, f"{dataset}/{day.isoformat()}", counts)
+    audit.append(walk.lake, walk.model, entry, walk.commit)
 
 
 def _mark(walk: Walk, dataset: Dataset, day: date, marks: pl.DataFrame, now: datetime) -> None:
