@@ -9,12 +9,13 @@ import typer
 
 from mlobs_pipelines.cli.output import Format, Output, print_rows
 from mlobs_pipelines.cli.root import DAY, AsOf, Model, app, known, lake, moment_of, out, spec_of
+from mlobs_pipelines.contracts.durations import format_duration
 from mlobs_pipelines.core.metrics import METRICS, Metric
-from mlobs_pipelines.core.vocabulary import Verdict, Window
+from mlobs_pipelines.core.vocabulary import Maturity, Verdict, Window
 from mlobs_pipelines.destinations import terminal
 from mlobs_pipelines.engine.groups import CROSS
 from mlobs_pipelines.settings import Settings
-from mlobs_pipelines.store.metric_store import MetricStore
+from mlobs_pipelines.store.metric_store import ANY, MetricStore
 from mlobs_pipelines.store.tables import METRIC_COLUMNS
 
 
@@ -29,6 +30,10 @@ def metrics(
         str, typer.Option(help="Segment column, or 'any'; all rows together by default.")
     ] = "",
     verdict: Annotated[list[Verdict] | None, typer.Option(help="Verdict; may be repeated.")] = None,
+    maturity: Annotated[
+        list[str] | None,
+        typer.Option(help="With the labels known at a declared age, such as 7d, or 'any'; those known now."),
+    ] = None,
     first: Annotated[
         datetime | None, typer.Option("--from", formats=DAY, help="Windows that end on this day or later.")
     ] = None,
@@ -45,6 +50,7 @@ def metrics(
     known("version", version, monitor.versions)
     crosses = [CROSS.join(pair) for pair in monitor.crosses]
     known("segment", [segment] if segment else None, [*monitor.segments, *crosses, "any"])
+    known("maturity", maturity, [*Maturity, *map(format_duration, monitor.labels.horizons), ANY])
     rows = MetricStore(lake()).query(
         model,
         metrics=metric,
@@ -52,6 +58,7 @@ def metrics(
         windows=None if window is None else [str(item) for item in window],
         segments=None if segment == "any" else [segment],
         features=feature,
+        maturities=maturity,
         first=first.date() if first else None,
         last=last.date() if last else None,
         as_of=moment,

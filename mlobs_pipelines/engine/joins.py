@@ -15,6 +15,7 @@ from mlobs_pipelines.engine.duck import Duck, identifier
 # What lies further back is not looked at, so that a result does not depend on how many days a run covers.
 EXPIRED_REACH = timedelta(days=7)
 EARLY_REACH_DAYS = 1
+_ORDER = "arrived_at, revision, outcome, label"  # the last one counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,7 @@ def _latest_sql(source: str, by: tuple[str, ...], as_of: datetime) -> str:
       SELECT {", ".join(by)}, min(arrived_at) AS first_arrived_at, count(*) AS revisions,
         arg_max(struct_pack({kept}), nr) AS last,
         count(DISTINCT struct_pack(outcome := outcome, label := label)) > 1 AS conflict
-      FROM (SELECT *, row_number() OVER (ORDER BY arrived_at, revision, outcome, label) AS nr
+      FROM (SELECT *, row_number() OVER (ORDER BY {_ORDER}) AS nr
             FROM {source} WHERE epoch_us(arrived_at) <= {microseconds(as_of)})
       GROUP BY {", ".join(by)}
     ) ORDER BY {", ".join(by)}
@@ -167,8 +168,9 @@ def join_labels(
     -------
     pyarrow.Table
         The log's columns plus ``label``, ``outcome``, ``arrived_at``, ``first_arrived_at``, ``revisions``,
-        ``conflict``, ``early``, ``state`` (labelled, void, pending), ``lag_s`` and ``age_s``, ordered by
-        prediction id and version.
+        ``conflict``, ``early``, ``state`` (labelled, void, pending), ``lag_s`` and ``age_s``; of labels in
+        conflict ``said_labels`` and ``said_lags_s``, what was said and how long after the prediction, in the
+        order in which it counted. Ordered by prediction id and version.
     """
     columns = ["day", "prediction_id", "predicted_at", "model_version", "role", "status", *carried]
     names = ", ".join(f"log.{identifier(name)}" for name in columns)
@@ -178,15 +180,23 @@ def join_labels(
     WITH asked AS (SELECT DISTINCT day AS predicted_day, prediction_id FROM log), candidates AS (
       SELECT labels.*, predicted_day FROM labels JOIN asked USING (prediction_id)
       WHERE CAST(labels.day AS DATE) >= CAST(predicted_day AS DATE) - {EARLY_REACH_DAYS}
-    ), known AS ({latest})
+    ), known AS MATERIALIZED ({latest}), said AS (
+      SELECT predicted_day, prediction_id, list(label ORDER BY {_ORDER}) AS labels,
+        list(epoch_us(arrived_at) ORDER BY {_ORDER}) AS moments
+      FROM candidates SEMI JOIN (FROM known WHERE conflict) AS changed USING (predicted_day, prediction_id)
+      WHERE epoch_us(arrived_at) <= {moment} GROUP BY ALL
+    )
     SELECT {names}, known.label, known.outcome, known.arrived_at, known.first_arrived_at,
       coalesce(known.revisions, 0) AS revisions, coalesce(known.conflict, false) AS conflict,
       coalesce(known.first_arrived_at < log.predicted_at, false) AS early,
       CASE WHEN known.prediction_id IS NULL THEN 'pending' WHEN known.label IS NULL THEN 'void'
         ELSE 'labelled' END AS state,
       (epoch_us(known.first_arrived_at) - epoch_us(log.predicted_at)) / 1e6 AS lag_s,
-      ({moment} - epoch_us(log.predicted_at)) / 1e6 AS age_s
+      ({moment} - epoch_us(log.predicted_at)) / 1e6 AS age_s, said.labels AS said_labels,
+      list_transform(said.moments, lambda known_us: (known_us - epoch_us(log.predicted_at)) / 1e6)
+        AS said_lags_s
     FROM log LEFT JOIN known ON log.prediction_id = known.prediction_id AND log.day = known.predicted_day
+      LEFT JOIN said ON log.prediction_id = said.prediction_id AND log.day = said.predicted_day
     WHERE epoch_us(log.predicted_at) <= {moment}
     ORDER BY log.prediction_id, log.model_version
     """  # noqa: S608 - names come from validated contracts and are quoted

@@ -14,6 +14,7 @@ from mlobs_pipelines.core.buckets import Grid, score_codes
 from mlobs_pipelines.engine.attributions import Attribution
 from mlobs_pipelines.engine.cells import stored
 from mlobs_pipelines.engine.class_lags import ClassLags
+from mlobs_pipelines.engine.development import Development
 from mlobs_pipelines.engine.features import (
     RECOMPUTED,
     SKEW_CODES,
@@ -173,7 +174,7 @@ def _features(cuts: int, plan: ScanPlan) -> list[Feature | Attribution]:
 
 
 def _all(
-    parts: Sequence[Feature | Attribution | Part | Requests | RowSample], groups: Groups
+    parts: Sequence[Feature | Attribution | Part | Requests | RowSample | Development], groups: Groups
 ) -> Iterator[Counted]:
     for part in parts:
         yield from part.counted(groups)
@@ -184,8 +185,8 @@ class LabelScan:
 
     Batches hold ``day``, ``model_version``, ``role``, ``score`` or a column per class, ``label``, ``state``,
     ``lag_s``, ``age_s``, segments and, where rows were sampled, ``sample_weight``. Rows without a score are
-    left out. Rows beside which the champion's score stands (`champions.beside_champion`) are counted as pairs
-    too.
+    left out. Rows whose label changed may have ``said_labels`` and ``said_lags_s``: see `Development`. Rows
+    beside which the champion's score stands (`champions.beside_champion`) are counted as pairs too.
     """
 
     def __init__(self, plan: ScanPlan) -> None:
@@ -193,18 +194,21 @@ class LabelScan:
         cuts = self._groups.cuts
         self._scores, self._lags = scores_of(cuts, plan.scores), Lags(cuts, plan.lag_unit_s, plan.horizons_s)
         self._class_lags = ClassLags(cuts, plan.scores, plan.lag_unit_s, plan.horizons_s[-1])
+        self._development = Development(plan.scores, plan.horizons_s)
         self._pairs = pairs_of(self._groups, plan.scores)
 
     def add(self, batch: Rows) -> None:
         """Count a batch."""
         scored = _complete(batch, self._plan.scores.columns)
         rows = self._groups.assign(scored)
-        works = [partial(part.add, rows, scored) for part in (self._scores, self._lags, self._class_lags)]
+        counting = (self._scores, self._lags, self._class_lags, self._development)
+        works = [partial(part.add, rows, scored) for part in counting]
         all_done([*works, partial(self._pairs.add, scored)], scored.num_rows)
 
     def finish(self) -> pa.Table:
         """Rows of ``CELLS_SCHEMA``."""
-        parts = [*self._scores.parts, *self._lags.parts, *self._class_lags.parts, *self._pairs.parts]
+        labels = [*self._lags.parts, *self._class_lags.parts, self._development]
+        parts = [*self._scores.parts, *labels, *self._pairs.parts]
         return stored(self._groups, _all(parts, self._groups))
 
 

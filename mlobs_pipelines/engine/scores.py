@@ -224,7 +224,8 @@ class ValueScores:
         self._sizes = NumberPart(cuts, Grid(), "score", "error_cells", states=None)
         self._errors = FlagPart(cuts, "score", "errors", valued=True)
         self._waiting = Part(cuts, "score", "waiting")
-        self.parts = [self._values, self._labels, self._sizes, self._errors, self._waiting]
+        counts: list[NumberPart | Part] = [self._values, self._labels, self._sizes]
+        self.parts = [*counts, self._errors, self._waiting]
 
     def add(self, rows: Assigned, scored: Rows) -> None:
         """Count rows that have a predicted number."""

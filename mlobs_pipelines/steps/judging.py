@@ -183,7 +183,7 @@ def _judged_roles(objective: Objective) -> list[str]:
     return [role for role in objective.roles if not (champion and role == "champion")]
 
 
-def taken(estimate: Estimate, at: tuple[np.ndarray, ...]) -> Estimate:
+def taken(estimate: Estimate, at: tuple[Any, ...]) -> Estimate:
     """Some values of an estimate."""
     arrays = {f.name: getattr(estimate, f.name)[at] for f in fields(Estimate) if f.name != "need"}
     return Estimate(**arrays, need=estimate.need)
@@ -218,7 +218,7 @@ def _reference(judge_: _Judge, values: Estimate, beside: Comparisons) -> tuple[E
     if other is not None:
         return taken(other, judge_.at), nowhere
     index = judge_.positions([1])
-    return _absent(taken(values, (slice(None), index[:, 0])), _missing(judge_, index[:, 0])), index  # type: ignore[arg-type] # a slice indexes too
+    return _absent(taken(values, (slice(None), index[:, 0])), _missing(judge_, index[:, 0])), index
 
 
 def _missing(judge_: _Judge, index: Ints) -> Flags:

@@ -125,6 +125,8 @@ def labelled_layout(spec: ModelSpec) -> TableLayout:
             ("state", pa.string()),
             ("lag_s", pa.float64()),
             ("age_s", pa.float64()),
+            ("said_labels", pa.list_(LABELS[spec.monitor.task])),
+            ("said_lags_s", pa.list_(pa.float64())),
             ("as_of", UTC_TIME),
             *_weight(spec),
         ]

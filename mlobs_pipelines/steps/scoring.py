@@ -5,8 +5,8 @@ objectives `judging`.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from mlobs_pipelines.steps.cohorts import estimated_windows
 from mlobs_pipelines.steps.estimation import matured
 from mlobs_pipelines.steps.judging import judged, taken
 from mlobs_pipelines.steps.lineup import Beside, Scope, Version, estimates
+from mlobs_pipelines.steps.maturities import developed
 from mlobs_pipelines.steps.measured import LONG, named
 from mlobs_pipelines.steps.samples import windows_of
 from mlobs_pipelines.steps.windows import requests_of
@@ -98,7 +99,8 @@ def score_version(scope: Scope, version: Version, beside: Beside) -> pa.Table:
     """
     frame = _frame(scope, version)
     items = [_item(scope, version, frame, beside, item) for item in estimates(scope.spec, version)]
-    return _table(scope, version, frame, items) if items else LAYOUT.empty()
+    tables = [_table(scope, version, frame, items)] if items else []
+    return pa.concat_tables([LAYOUT.empty(), *tables, *_developed(scope, version, frame)])
 
 
 def _frame(scope: Scope, version: Version) -> _Frame:
@@ -185,6 +187,21 @@ def _evidence(
         return known[key]
 
     return list(map(one, inputs.tolist(), rules.tolist(), facts.tolist()))
+
+
+def _developed(scope: Scope, version: Version, frame: _Frame) -> Iterator[pa.Table]:
+    """Rows of windows of all rows at fixed maturities, which no objective judges."""
+    place = np.full(len(scope.spans), -1)
+    place[frame.span[frame.whole]] = np.flatnonzero(frame.whole)
+    baseline = version.reference.baseline
+    asked = scope.wanted & (place >= 0)
+    for one in developed(scope.spec, baseline, version.counts, version.labels, asked):
+        at, coverage = place[one.spans], np.full(frame.span.size, np.nan)
+        coverage[at] = one.coverage
+        named = pa.repeat(pa.scalar(one.maturity), coverage.size)
+        columns = {**frame.columns, "maturity": named, "label_coverage": _number(coverage)}
+        items = [_Item(metric, "", at, values, None, None) for metric, values in one.found]
+        yield _table(scope, version, replace(frame, columns=columns), items)
 
 
 def _table(scope: Scope, version: Version, frame: _Frame, items: Sequence[_Item]) -> pa.Table:

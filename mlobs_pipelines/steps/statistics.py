@@ -22,7 +22,7 @@ from mlobs_pipelines.steps.walk import Outcome, Outcomes, Walk, chunks, publishe
 from mlobs_pipelines.store.layout import TableLayout
 from mlobs_pipelines.store.tables import as_of_key
 
-HISTORY = ("early", "revisions", "conflict")
+HISTORY = ("early", "revisions", "conflict", "said_labels", "said_lags_s")
 LOG_COLUMNS = ("day", KEY, "predicted_at", "model_version", "role", "status", "latency_ms", QUEUE_COLUMN)
 LABEL_COLUMNS = ("day", KEY, "model_version", "role", "label", "state", "lag_s", "age_s", "as_of", *HISTORY)
 

@@ -13,6 +13,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mlobs_pipelines.core.vocabulary import Maturity
 from mlobs_pipelines.store.lake import (
     Between,
     Key,
@@ -25,8 +26,17 @@ from mlobs_pipelines.store.lake import (
 from mlobs_pipelines.store.layout import UTC_MICROSECONDS, conform
 from mlobs_pipelines.store.tables import METRIC_COLUMNS, METRICS, as_of_key
 
-_SERIES = ("model_version", "segment", "segment_value", "feature", "metric", "window", "window_start")
-_ORDER = ("model_version", "metric", "window", "window_start", "segment", "segment_value", "feature", "as_of")
+_SERIES = (
+    *("model_version", "segment", "segment_value", "feature", "metric", "window", "window_start"),
+    "maturity",
+)
+_ORDER = (
+    *("model_version", "metric", "window", "window_start", "segment", "segment_value", "feature"),
+    *("as_of", "maturity"),
+)
+ANY = "any"
+# What is known now; what was known at a fixed age is asked for by its name.
+_CURRENT = f"(\"maturity\" IN ('{Maturity.MATURE}', '{Maturity.PROVISIONAL}')) IS NOT FALSE"
 _VALUES = TableLayout(METRICS.name, METRIC_COLUMNS, keys=("day",))
 # DuckDB would read the partition columns as dates, and trip over files from before a column was added
 _SCAN = "read_parquet(?, hive_partitioning = true, hive_types_autocast = false, union_by_name = true)"
@@ -91,6 +101,7 @@ class MetricStore:
         windows: Collection[str] | None = None,
         segments: Collection[str] | None = None,
         features: Collection[str] | None = None,
+        maturities: Collection[str] | None = None,
         first: date | None = None,
         last: date | None = None,
         as_of: datetime | None = None,
@@ -102,6 +113,9 @@ class MetricStore:
         ----------
         metrics, versions, windows, segments, features
             Names to keep, each filter on its own; ``""`` in `segments` means all rows, in `features` none.
+        maturities
+            What the labels had come to: *mature* and *provisional* for those known as of the instant, which
+            is the default, an age such as "7d" for those known at that age, *any* for all of them.
         first, last
             Last days of the windows, both included.
         as_of
@@ -121,16 +135,20 @@ class MetricStore:
             "window": windows,
             "segment": segments,
             "feature": features,
+            "maturity": None if maturities and ANY in maturities else maturities,
         }
         given = {name: sorted(names) for name, names in wanted.items() if names is not None}
         if not self.lake.exists(model, METRICS.name):
             return METRIC_COLUMNS.empty_table()
-        return self._run(model, _where(first, last, as_of), given, latest=latest)
+        where = _where(first, last, as_of)
+        return self._run(model, where, given, latest=latest, current=maturities is None)
 
-    def _run(self, model: str, where: Where, given: Mapping[str, list[str]], *, latest: bool) -> pa.Table:
+    def _run(
+        self, model: str, where: Where, given: Mapping[str, list[str]], *, latest: bool, current: bool
+    ) -> pa.Table:
         with closing(duckdb.connect(config=self._limits())) as connection:
             source, parameters = self._source(connection, model, where)
-            statement = _statement(source, given, latest=latest)
+            statement = _statement(source, given, latest=latest, current=current)
             found = connection.sql(statement, params=[*parameters, *given.values()])
             return found.to_arrow_table().cast(METRIC_COLUMNS)
 
@@ -185,8 +203,9 @@ def _iso(day: date | None) -> str | None:
     return day.isoformat() if day else None
 
 
-def _statement(source: str, given: Collection[str], *, latest: bool) -> str:
-    conditions = " AND ".join(f"{_named([name])} = ANY(?)" for name in given) or "true"
+def _statement(source: str, given: Collection[str], *, latest: bool, current: bool) -> str:
+    asked = [f"{_named([name])} = ANY(?)" for name in given]
+    conditions = " AND ".join([*asked, _CURRENT if current else "true"])
     # A window is scored whole at a moment: what its newest scoring does not say is not so any more.
     window = _named(["window", "window_start"])
     newest = f"AND ({window}, as_of) IN (SELECT {window}, max(as_of) FROM kept GROUP BY {window})"  # noqa: S608 - as below

@@ -162,7 +162,16 @@ METRICS = TableLayout(
     name="metrics",
     schema=pa.schema([*METRIC_COLUMNS, *_required("as_of_key")]),
     keys=("day", "as_of_key"),
-    sort_by=("model_version", "metric", "window", "window_start", "segment", "segment_value", "feature"),
+    sort_by=(
+        "model_version",
+        "metric",
+        "window",
+        "window_start",
+        "segment",
+        "segment_value",
+        "feature",
+        "maturity",
+    ),
     volatile=("run_id",),
 )
 

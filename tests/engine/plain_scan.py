@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter, defaultdict
+from dataclasses import replace
 
 import numpy as np
 
@@ -154,29 +155,49 @@ def _class_lag(book, row, plan):
 
 def plain_labels(rows, plan):
     """What `scan_labels` stores, by key."""
-    book = Book(plan)
+    book, whole = Book(plan), Book(replace(plan, segments=(), crosses=()))
     for row in rows:
         if row["score"] is not None:
             book.mark(row)
+            whole.mark(row)
             _scored(book, row, plan)
             _lag(book, row, plan)
-    return book.rows(VALUED)
+            _developed(whole, row, plan)
+    return book.rows(VALUED) | whole.rows(VALUED)
 
 
-def _scored(book, row, plan):
+def _said(row):
+    """Everything said of a row, with its lag and the lag of what was said next."""
+    labels, lags = row.get("said_labels"), row.get("said_lags_s")
+    if labels is None:
+        labels, lags = ([], []) if row["lag_s"] is None else ([row["label"]], [row["lag_s"]])
+    return zip(labels, lags, [*lags, math.inf][1:], strict=True)
+
+
+def _developed(book, row, plan):
+    """Count a row under the stretch of horizons at which each thing said of it was the latest known."""
+    for label, lag, until in _said(row):
+        held = [int(horizon) for horizon in plan.horizons_s if lag <= horizon < until]
+        later = [int(horizon) for horizon in plan.horizons_s if horizon >= until]
+        if label is not None and held:
+            name = "-".join(str(horizon) for horizon in (held[0], *later[:1]))
+            _scored(book, {**row, "label": label}, plan, f"score@{name}")
+
+
+def _scored(book, row, plan, subject="score"):
     score, label = row["score"], row["label"]
     kind = "unlabelled" if label is None else "positive" if label == 1 else "negative"
-    book.write(row, "score", kind, int(score_codes(np.array([score]))[0]))
+    book.write(row, subject, kind, int(score_codes(np.array([score]))[0]))
     if label is None:
         return
     right = (score >= plan.thresholds[row["model_version"]]) == (label == 1)
     sign = "p" if (label == 1) == right else "n"
-    book.write(row, "score", "confusion", CONFUSION_CODES[("t" if right else "f") + sign])
+    book.write(row, subject, "confusion", CONFUSION_CODES[("t" if right else "f") + sign])
     clipped = min(max(score, EPS), 1 - EPS)
     loss = -np.log(clipped) if label == 1 else -np.log1p(-clipped)
-    book.write(row, "score", "log_loss", 0, float(loss))
-    book.write(row, "score", "squared_error", 0, (score - label) ** 2)
-    book.write(row, "score", f"reliability_{kind}", min(int(score * BINS), BINS - 1), score)
+    book.write(row, subject, "log_loss", 0, float(loss))
+    book.write(row, subject, "squared_error", 0, (score - label) ** 2)
+    book.write(row, subject, f"reliability_{kind}", min(int(score * BINS), BINS - 1), score)
 
 
 def _lag(book, row, plan):

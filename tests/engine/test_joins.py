@@ -172,6 +172,7 @@ def test_the_latest_label_known_counts(duck):
     assert (row["label"], row["outcome"], row["revisions"], row["conflict"]) == (0, "on_time", 2, True)
     assert (row["first_arrived_at"], row["arrived_at"]) == (at(60), at(120))
     assert (row["lag_s"], row["age_s"], row["state"]) == (3600.0, 12_000.0, "labelled")
+    assert (row["said_labels"], row["said_lags_s"]) == ([1, 0], [3600.0, 7200.0])
 
 
 def test_a_label_that_becomes_void_is_void(duck):

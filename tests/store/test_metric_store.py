@@ -172,6 +172,6 @@ def test_a_remote_lake_answers_alike(store):
     write(store, metric(as_of=LATE, value=0.3))
     with duckdb.connect() as connection:
         connection.register("stored", store.lake.dataset("m", "metrics"))
-        statement = _statement("stored", ["metric"], latest=True)
+        statement = _statement("stored", ["metric"], latest=True, current=True)
         found = connection.sql(statement, params=[["auc"]]).to_arrow_table().cast(METRIC_COLUMNS)
     assert found.equals(store.query("m", metrics=["auc"]))
