@@ -9,12 +9,12 @@ import warnings
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from mlobs_pipelines.cli import declare, deliveries, quarantine, read, retention, run, slo
+from mlobs_pipelines.cli import declare, deliveries, quarantine, read, retention, run, slo, triangle
 from mlobs_pipelines.cli.root import app, fail
 from mlobs_pipelines.contracts.problems import ContractError
 from mlobs_pipelines.store.lake import LakeError
 
-__all__ = ["app", "declare", "deliveries", "main", "quarantine", "read", "retention", "run", "slo"]
+__all__ = ["app", "declare", "deliveries", "main", "quarantine", "read", "retention", "run", "slo", "triangle"]
 
 
 def main() -> None:

@@ -18,7 +18,16 @@ from mlobs_pipelines.destinations import charts, curves
 from mlobs_pipelines.destinations import report_checks as checks
 from mlobs_pipelines.destinations import report_tables as tables
 from mlobs_pipelines.destinations import report_words as words
-from mlobs_pipelines.destinations.report_rows import DAY, MetricRows, Row, of_version, versions_of, weekly
+from mlobs_pipelines.destinations.development import triangle
+from mlobs_pipelines.destinations.report_rows import (
+    DAY,
+    MetricRows,
+    Row,
+    of_version,
+    split,
+    versions_of,
+    weekly,
+)
 
 TRENDS = (
     ("auc", "28d"),
@@ -36,6 +45,7 @@ TRENDS = (
     ("error_share", "7d"),
     ("row_count", "7d"),
 )
+DEVELOPED = ("label_coverage", "auc", "auc_macro", "mae")
 SHOWN_LINES = 15
 MOST_LINES = 400
 
@@ -124,7 +134,7 @@ def render_report(facts: ReportFacts, metrics: pa.Table) -> str:
     str
         The page. The same input gives the same text.
     """
-    rows = MetricRows(metrics)
+    rows, aged = split(metrics)
     page = {
         "facts": facts,
         "words": words,
@@ -133,7 +143,7 @@ def render_report(facts: ReportFacts, metrics: pa.Table) -> str:
         "bundle": "" if rows.empty else vega_bundle(),
     }
     if not rows.empty:
-        page |= _content(facts, rows)
+        page |= _content(facts, rows) | {"triangle": _triangles(aged)}
     return _template().render(page)
 
 
@@ -275,6 +285,20 @@ def _label_lag(metrics: MetricRows) -> list[Figure]:
     rows = metrics.select(["label_lag_cdf"], "1mo", feature=None)
     about = "Share of labels known by time since the prediction, a line per month"
     return [Figure("", about, curves.label_lag(rows))] if rows else []
+
+
+def _triangles(metrics: MetricRows) -> list[Figure]:
+    """Label coverage by day, and what quality is told by first by week, of every version at each age."""
+    shown = [(DEVELOPED[0], "1d"), *((name, "7d") for name in DEVELOPED[1:])]
+    figures = []
+    for metric, window in shown:
+        found = metrics.select([metric], window)
+        rows = [row for row in (weekly(found) if window == "7d" else found) if row["value"] is not None]
+        for version in versions_of(rows):
+            title = f"{words.title(metric)}, {words.window(window)}, {version}"
+            about = f"{title}, by the age at which labels were known"
+            figures.append(Figure(title, about, triangle(of_version(rows, version))))
+    return figures
 
 
 def _volume(metrics: MetricRows, colours: Mapping[str, str], facts: ReportFacts) -> list[Figure]:

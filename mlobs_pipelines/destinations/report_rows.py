@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlobs_pipelines.core.metrics import METRICS
+from mlobs_pipelines.core.vocabulary import Maturity
 
 Row = dict[str, Any]
 NUMBERS = ("value", "lower", "upper", "threshold")
@@ -37,7 +38,7 @@ COLUMNS = (
     "maturity",
     "severity",
 )
-ORDER = ("model_version", "metric", "window", "segment", "segment_value", "feature", "window_end")
+ORDER = ("model_version", "metric", "window", "segment", "segment_value", "feature", "window_end", "maturity")
 DAY = timedelta(days=1)
 
 
@@ -91,6 +92,14 @@ class MetricRows:
         found = self.windows(metric)
         ranked = sorted(found, key=lambda window: (not found[window], window != preferred, window))
         return next((window for window in ranked if window != "1mo"), preferred)
+
+
+def split(table: pa.Table) -> tuple[MetricRows, MetricRows]:
+    """Rows with the labels known now, and those with the labels known at a fixed age."""
+    now = pc.or_kleene(
+        pc.is_null(table["maturity"]), _among(table, "maturity", [str(one) for one in Maturity])
+    )
+    return MetricRows(table.filter(now)), MetricRows(table.filter(pc.invert(now)))
 
 
 def _among(table: pa.Table, column: str, wanted: Sequence[str]) -> pa.ChunkedArray:

@@ -130,6 +130,25 @@ def side_by_side(rows: Sequence[Row], metrics: Sequence[str]) -> Sheet:
     return Sheet("", (*columns, Column("n", tuple(f"{n:,}" for n in rests_on), right=True)))
 
 
+def development(rows: Sequence[Row], ages: Sequence[str]) -> Sheet:
+    """One line per window and version: a metric at each age that it has reached, and now."""
+    lines: dict[tuple[str, str], dict[str, Row]] = {}
+    for row in rows:
+        at = row["maturity"] if row["maturity"] in ages else "now"
+        lines.setdefault((str(row["model_version"]), _window(row)), {})[at] = row
+    ordered = sorted(lines)
+    columns = [
+        Column(name, tuple(key[at] for key in ordered)) for at, name in enumerate(("version", "window"))
+    ]
+    for age in (*ages, "now"):
+        found = (lines[key].get(age) for key in ordered)
+        columns.append(Column(age, tuple(_value(row) if row else "" for row in found), right=True))
+    now = [lines[key].get("now") for key in ordered]
+    columns.append(Column("n", tuple(f"{row['n']:,}" if row else "" for row in now), right=True))
+    columns.append(Column("labels now", tuple(row["maturity"] if row else "" for row in now)))
+    return Sheet(f"metric {rows[0]['metric']}", tuple(columns))
+
+
 def metric_rows(rows: Sequence[Row]) -> Sheet:
     """Rows of the metric store; what all of them share is said once, empty columns are left out."""
     shared, columns = [], []

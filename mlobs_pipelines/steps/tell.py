@@ -8,7 +8,7 @@ from mlobs_pipelines.core.vocabulary import Window
 from mlobs_pipelines.destinations.html import ReportFacts, VersionFacts, render_report
 from mlobs_pipelines.steps.bins import load_baselines
 from mlobs_pipelines.steps.walk import Walk
-from mlobs_pipelines.store.metric_store import MetricStore
+from mlobs_pipelines.store.metric_store import ANY, MetricStore
 
 
 def write_report(walk: Walk, path: Path) -> int:
@@ -24,7 +24,7 @@ def write_report(walk: Walk, path: Path) -> int:
     int
         Metric rows the report is made from.
     """
-    rows = MetricStore(walk.lake).query(walk.model, as_of=walk.as_of)
+    rows = MetricStore(walk.lake).query(walk.model, as_of=walk.as_of, maturities=[ANY])
     baselines = load_baselines(walk)
     monitor = walk.spec.monitor
     daily = rows.filter(pc.equal(rows.column("window"), str(Window.DAY)))

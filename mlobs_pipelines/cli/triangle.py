@@ -1,0 +1,78 @@
+"""The command `triangle`: how windows developed, metric values at each declared age beside those known now.
+
+What is computed is `steps.maturities`; other readings of the metric store are in `read`.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mlobs_pipelines.cli.output import Format, Output, print_rows
+from mlobs_pipelines.cli.root import DAY, AsOf, Model, app, known, lake, moment_of, out, spec_of, usage
+from mlobs_pipelines.contracts.durations import format_duration
+from mlobs_pipelines.core.vocabulary import Window
+from mlobs_pipelines.destinations import terminal
+from mlobs_pipelines.store.metric_store import ANY, MetricStore
+
+COLUMNS = (
+    *("model_version", "metric", "window", "window_start", "window_end", "maturity"),
+    *("value", "lower", "upper", "n", "unit", "label_coverage", "as_of"),
+)
+
+
+@app.command()
+def triangle(
+    model: Model,
+    metric: Annotated[str, typer.Option(help="Metric that is kept at fixed maturities.")] = "label_coverage",
+    version: Annotated[list[str] | None, typer.Option(help="Model version; may be repeated.")] = None,
+    window: Annotated[Window, typer.Option(help="Window.")] = Window.DAY,
+    first: Annotated[
+        datetime | None, typer.Option("--from", formats=DAY, help="Windows that end on this day or later.")
+    ] = None,
+    last: Annotated[
+        datetime | None, typer.Option("--to", formats=DAY, help="Windows that end on this day or earlier.")
+    ] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="Draw one version into this PNG file instead of printing.")
+    ] = None,
+    as_of: AsOf = None,
+    form: Output = Format.TABLE,
+) -> None:
+    """Show how windows developed: a metric with the labels known at each declared age, and those of now."""
+    spec = spec_of(model)
+    known("version", version, spec.monitor.versions)
+    known("metric", [metric], spec.metrics)
+    found = MetricStore(lake()).query(
+        model,
+        metrics=[metric],
+        versions=version,
+        windows=[str(window)],
+        segments=[""],
+        maturities=[ANY],
+        first=first.date() if first else None,
+        last=last.date() if last else None,
+        as_of=moment_of(as_of),
+    )
+    ages = [format_duration(horizon) for horizon in spec.monitor.labels.horizons]
+    rows = [{name: row[name] for name in COLUMNS} for row in found.to_pylist()]
+    if picture is not None:
+        _draw(rows, ages, picture)
+        return
+    print_rows(rows, form, COLUMNS, lambda some: terminal.development(some, ages))
+
+
+def _draw(rows: Sequence[dict[str, Any]], ages: Sequence[str], path: Path) -> None:
+    from mlobs_pipelines.destinations.development import triangle_png
+    from mlobs_pipelines.destinations.report_rows import DAY as ONE
+
+    old = [{**row, "last_day": row["window_end"] - ONE} for row in rows if row["maturity"] in ages]
+    with usage():
+        if len({row["model_version"] for row in old}) != 1:
+            raise ValueError(
+                "a picture shows one version that has values at fixed maturities: name it by --version"
+            )
+    path.write_bytes(triangle_png(old))
+    out.print(f"triangle: {path}", markup=False, highlight=False, soft_wrap=True)
