@@ -3,11 +3,11 @@
 What is computed is `steps.maturities`; other readings of the metric store are in `read`.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
+import pyarrow as pa
 import typer
 
 from mlobs_pipelines.cli.output import Format, Output, print_rows
@@ -56,23 +56,17 @@ def triangle(
         last=last.date() if last else None,
         as_of=moment_of(as_of),
     )
+    if picture is not None:
+        _draw(found, picture)
+        return
     ages = [format_duration(horizon) for horizon in spec.monitor.labels.horizons]
     rows = [{name: row[name] for name in COLUMNS} for row in found.to_pylist()]
-    if picture is not None:
-        _draw(rows, ages, picture)
-        return
     print_rows(rows, form, COLUMNS, lambda some: terminal.development(some, ages))
 
 
-def _draw(rows: Sequence[dict[str, Any]], ages: Sequence[str], path: Path) -> None:
-    from mlobs_pipelines.destinations.development import triangle_png
-    from mlobs_pipelines.destinations.report_rows import DAY as ONE
+def _draw(rows: pa.Table, path: Path) -> None:
+    from mlobs_pipelines.destinations.plots import triangle_picture
 
-    old = [{**row, "last_day": row["window_end"] - ONE} for row in rows if row["maturity"] in ages]
     with usage():
-        if len({row["model_version"] for row in old}) != 1:
-            raise ValueError(
-                "a picture shows one version that has values at fixed maturities: name it by --version"
-            )
-    path.write_bytes(triangle_png(old))
+        path.write_bytes(triangle_picture(rows))
     out.print(f"triangle: {path}", markup=False, highlight=False, soft_wrap=True)

@@ -48,7 +48,7 @@ COLUMNS = {
     "threshold": "Limit the value is judged against.",
     "severity": "error or warn: what a failure means.",
     "reason": "Why the verdict is what it is.",
-    "maturity": "mature once enough labels are in at the label horizon, else provisional; or by which age, as 7d.",
+    "maturity": "mature once enough labels are in at the label horizon, else provisional; or by which age.",
     "label_coverage": "Share of the window's predictions that are labelled within the horizon.",
     "baseline_id": "Baseline that the value was measured against.",
     "bound": "How far an approximated value may be off.",

@@ -18,7 +18,6 @@ from mlobs_pipelines.destinations import charts, curves
 from mlobs_pipelines.destinations import report_checks as checks
 from mlobs_pipelines.destinations import report_tables as tables
 from mlobs_pipelines.destinations import report_words as words
-from mlobs_pipelines.destinations.development import triangle
 from mlobs_pipelines.destinations.report_rows import (
     DAY,
     MetricRows,
@@ -28,6 +27,7 @@ from mlobs_pipelines.destinations.report_rows import (
     versions_of,
     weekly,
 )
+from mlobs_pipelines.destinations.triangles import triangle
 
 TRENDS = (
     ("auc", "28d"),

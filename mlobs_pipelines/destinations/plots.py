@@ -11,10 +11,11 @@ from collections.abc import Sequence
 
 import altair as alt
 import pyarrow as pa
+import pyarrow.compute as pc
 import vl_convert
 
-from mlobs_pipelines.destinations import charts, curves
-from mlobs_pipelines.destinations.report_rows import MetricRows, Row, newest, versions_of
+from mlobs_pipelines.destinations import charts, curves, triangles
+from mlobs_pipelines.destinations.report_rows import MetricRows, Row, newest, split, versions_of
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PSI_TICKS = [0, 0.1, 0.25, 1, 4, 16]
@@ -74,6 +75,31 @@ def drift_picture(rows: pa.Table) -> bytes:
     return _png(alt.layer(*layers).properties(width=1.5 * SIDE, height=max(60, 22 * len(shown))))
 
 
+def triangle_picture(rows: pa.Table) -> bytes:
+    """Draw how one metric of one model version developed: a column per window, a line per age of its labels.
+
+    Parameters
+    ----------
+    rows
+        Metric rows of one metric, version and window over all segments; those at fixed maturities are drawn.
+
+    Returns
+    -------
+    bytes
+        A PNG.
+
+    Raises
+    ------
+    ValueError
+        If the rows at fixed maturities are none, or of more than one version.
+    """
+    _, aged = split(rows)
+    found = aged.select(pc.unique(rows["metric"]).to_pylist())
+    if len(versions_of(found)) != 1:
+        raise ValueError("a picture shows one version that has values at fixed maturities: name it")
+    return _png(triangles.cells(found).properties(title=triangles.title(found)))
+
+
 def _strongest(rows: Sequence[Row], feature: str) -> float:
     return max(float(row["value"]) for row in rows if row["feature"] == feature)
 
@@ -102,7 +128,7 @@ def _drift_limit(rows: Sequence[Row]) -> list[alt.Chart]:
     return [rule.encode(x="x:Q")] if limits else []
 
 
-def _png(chart: alt.LayerChart) -> bytes:
+def _png(chart: alt.LayerChart | alt.Chart) -> bytes:
     png: bytes = vl_convert.vegalite_to_png(charts.finish(chart, fit=False) | {"background": "white"})
     return packed(png)
 

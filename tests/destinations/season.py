@@ -109,6 +109,9 @@ def daily(version, i, day):
     yield row("row_count", version, day, 900 + wave(i, 60, 7), unit="rows", **common)
     yield row("row_count", version, day, 6300 + wave(i, 90), window="7d", unit="rows", **common)
     yield row("label_coverage", version, day, coverage, width=0.005, limit=0.9, below=True, **common)
+    for age, share in {"1d": 0.94, "3d": 0.96, "7d": 0.97}.items():
+        known = 0.02 if stalled and age == "1d" else share
+        yield row("label_coverage", version, day, known, maturity=age)
     yield row("label_lag_p50", version, day, lag, unit="h", limit=24.0, **common)
     yield row("latency_p95", version, day, 118 + wave(i, 20), window="7d", unit="ms", limit=250.0, **common)
     yield row(

@@ -12,7 +12,7 @@ from mlobs_pipelines.destinations.report_rows import DAY
 from tests.destinations.season import SCHEMA, facts, row, season
 
 SECTIONS = ["attention", "timeline", "trends", "months", "reliability"]
-SECTIONS += ["drift", "score-drift", "skew", "label-lag", "volume"]
+SECTIONS += ["drift", "score-drift", "skew", "label-lag", "triangle", "volume"]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
 FLAGS = (

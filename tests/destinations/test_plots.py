@@ -2,10 +2,17 @@
 
 import struct
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from mlobs_pipelines.destinations.plots import drift_picture, markdown_image, packed, reliability_picture
+from mlobs_pipelines.destinations.plots import (
+    drift_picture,
+    markdown_image,
+    packed,
+    reliability_picture,
+    triangle_picture,
+)
 from tests.destinations.season import SCHEMA, season
 
 
@@ -37,6 +44,19 @@ def test_bins_without_labels_are_left_out(rows):
     """Reliability bins that have no observed rate do not stop the picture."""
     unlabelled = rows.filter(pc.not_equal(rows["metric"], "reliability_observed"))
     assert reliability_picture(unlabelled).startswith(b"\x89PNG")
+
+
+def test_a_triangle_is_of_one_version(rows):
+    """The triangle of one version is a small PNG; of two versions at once there is none."""
+    one = rows.filter(pc.equal(rows["metric"], "label_coverage"))
+    png = triangle_picture(one)
+    assert png.startswith(b"\x89PNG")
+    assert len(png) < 20_000
+    names = pa.repeat(pa.scalar("v2"), one.num_rows)
+    other = one.set_column(one.column_names.index("model_version"), "model_version", names)
+    for several in (pa.concat_tables([one, other]), one.slice(0, 0)):
+        with pytest.raises(ValueError, match="one version"):
+            triangle_picture(several)
 
 
 def test_packing_keeps_the_picture(rows):

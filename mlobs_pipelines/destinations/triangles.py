@@ -1,16 +1,14 @@
 """The development triangle as a heat map: day of prediction by the age at which labels were known.
 
-Takes metric rows at fixed maturities; returns a Vega-Lite specification, or a PNG for places without scripts.
+Takes metric rows at fixed maturities; returns a chart or its Vega-Lite specification.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
-import vl_convert
 
 from mlobs_pipelines.core.limits import metric_range
-from mlobs_pipelines.core.vocabulary import Maturity
 from mlobs_pipelines.destinations import report_words as words
 from mlobs_pipelines.destinations.charts import (
     FULL_WIDTH,
@@ -22,12 +20,10 @@ from mlobs_pipelines.destinations.charts import (
     inline,
     rounded,
 )
-from mlobs_pipelines.destinations.plots import packed
 from mlobs_pipelines.destinations.report_rows import DAY, Row
 
 HOURS = {"s": 1 / 3600, "m": 1 / 60, "h": 1, "d": 24}
 CELL_HEIGHT = 26
-NOW = frozenset(map(str, Maturity))
 
 
 def age_hours(maturity: str) -> float:
@@ -46,22 +42,17 @@ def triangle(rows: Sequence[Row]) -> Spec:
 
     A cell is missing where predictions of the window had not reached the age yet.
     """
-    return finish(_cells(rows), fit=False)
+    return finish(cells(rows), fit=False)
 
 
-def triangle_png(rows: Sequence[Row]) -> bytes:
-    """The same as a PNG."""
-    made = _cells(rows).properties(title=_title(rows))
-    png: bytes = vl_convert.vegalite_to_png(finish(made, fit=False) | {"background": "white"})
-    return packed(png)
-
-
-def _title(rows: Sequence[Row]) -> str:
+def title(rows: Sequence[Row]) -> str:
+    """What one metric of one version and window is called."""
     first = rows[0]
     return f"{words.title(first['metric'])}, {first['model_version']}, {words.window(first['window'])}"
 
 
-def _cells(rows: Sequence[Row]) -> alt.Chart:
+def cells(rows: Sequence[Row]) -> alt.Chart:
+    """The chart of `triangle` without its looks."""
     ages = sorted({row["maturity"] for row in rows}, key=age_hours)
     first, last = min(row["last_day"] for row in rows), max(row["last_day"] for row in rows)
     step = DAY * (7 if rows[0]["window"] == "7d" else 1)
