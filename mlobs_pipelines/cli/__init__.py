@@ -14,7 +14,18 @@ from mlobs_pipelines.cli.root import app, fail
 from mlobs_pipelines.contracts.problems import ContractError
 from mlobs_pipelines.store.lake import LakeError
 
-__all__ = ["app", "declare", "deliveries", "main", "quarantine", "read", "retention", "run", "slo", "triangle"]
+__all__ = [
+    "app",
+    "declare",
+    "deliveries",
+    "main",
+    "quarantine",
+    "read",
+    "retention",
+    "run",
+    "slo",
+    "triangle",
+]
 
 
 def main() -> None:
