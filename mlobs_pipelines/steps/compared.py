@@ -121,7 +121,7 @@ def _version(scope: Scope, given: Compared, statistics: Statistics, name: str) -
 def days_before(monitor: Monitor, span: Span) -> list[Span]:
     """Earlier days that the rows of a window depend on: those its verdicts and its baseline are about."""
     about = [objective for objective in monitor.objectives if objective.window is span.window]
-    judged = {earlier for objective in about for earlier in reach(objective, span)}
+    judged = {earlier for objective in about for earlier in reach(objective, span, monitor.labels.horizon)}
     moving = {monitor.comparison(version) for version in monitor.versions}
     before = {references.depends(comparison, one) for comparison in moving for one in (span, *judged)}
     return sorted(judged | {one for one in before if one is not None}, key=_start)
@@ -134,7 +134,7 @@ def _start(span: Span) -> date:
 def windows_judged(monitor: Monitor, span: Span) -> set[Span]:
     """Earlier windows that the verdicts on a window depend on."""
     about = [objective for objective in monitor.objectives if objective.window is span.window]
-    return {earlier for objective in about for earlier in reach(objective, span)}
+    return {earlier for objective in about for earlier in reach(objective, span, monitor.labels.horizon)}
 
 
 def concerned(monitor: Monitor, changed: Iterable[date], spans: Sequence[Span]) -> set[Span]:

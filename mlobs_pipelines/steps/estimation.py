@@ -15,14 +15,17 @@ from mlobs_pipelines.core.metrics import METRICS, Metric
 from mlobs_pipelines.core.metrics.quality import MIN_CLASS
 from mlobs_pipelines.core.summaries import EstimatedSummary, LabelSummary, weighted
 from mlobs_pipelines.core.vocabulary import Amounts, Estimate, Flags, Floats, Ints, Window
+from mlobs_pipelines.core.windows import Span
 from mlobs_pipelines.steps.against import score_parts
 from mlobs_pipelines.steps.arranged import arranged
 from mlobs_pipelines.steps.binning import SCORE
 from mlobs_pipelines.steps.cohorts import SIDES, Cohorts, estimated_windows
+from mlobs_pipelines.steps.judging import stride_of
 from mlobs_pipelines.steps.pairing import split_by_group, stacked
+from mlobs_pipelines.steps.track_record import FACT, record_of, records
 from mlobs_pipelines.steps.windows import Counts, Group, score_edges, score_summary, threshold_cell
 
-TRACK_RECORD = ("estimated_auc_error", "estimated_accuracy_error")
+RECORDS = frozenset(record_of(name) for name in METRICS) - {""}
 Sides = tuple[Amounts, Amounts]  # labelled rows per cell, positive and negative
 
 
@@ -81,14 +84,32 @@ def estimated(
     ):
         found.append([metric.function(summary) for metric in metrics])
         origins.append(origin)
-    mature, _ = matured(labels, spec.monitor.labels.coverage_target)
     facts = np.full((len(counts.groups), len(counts.spans)), None, dtype=object)
     facts[:, at] = np.array(origins, dtype=object)
+    mature, _ = matured(labels, spec.monitor.labels.coverage_target)
+    whole: dict[str, Estimate] = {}
     for metric, *estimates in zip(metrics, *found, strict=True):
-        whole = replace(_spread(stacked(estimates), at, len(counts.spans)), facts=facts)
-        if metric.name in TRACK_RECORD:
-            whole = replace(whole, value=np.where(mature, whole.value, np.nan))
-        yield metric, whole
+        one = replace(_spread(stacked(estimates), at, len(counts.spans)), facts=facts)
+        is_record = metric.name in RECORDS
+        whole[metric.name] = replace(one, value=np.where(mature, one.value, np.nan)) if is_record else one
+    for metric in metrics:
+        errors = whole.get(record_of(metric.name))
+        estimate = whole[metric.name]
+        yield metric, estimate if errors is None else _recorded(spec, metric, counts.spans, estimate, errors)
+
+
+def _recorded(
+    spec: ModelSpec, metric: Metric, spans: Sequence[Span], found: Estimate, errors: Estimate
+) -> Estimate:
+    """An estimate with the record of those before, in the windows in which an objective is about it."""
+    about = [one for one in spec.monitor.objectives if one.metric == metric.name]
+    facts = found.facts.copy()
+    for objective in about:
+        at = [index for index, span in enumerate(spans) if span.window is objective.window]
+        told = records(spans, spec.monitor.labels.horizon, stride_of(objective), errors)
+        for group, window in ((group, window) for group in range(facts.shape[0]) for window in at):
+            facts[group, window] = {**(facts[group, window] or {}), FACT: told[group, window]}
+    return replace(found, facts=facts)
 
 
 def _spread(found: Estimate, at: Sequence[int], windows: int) -> Estimate:

@@ -6,6 +6,7 @@ Every verdict comes with the evidence to compute it again by hand. The arithmeti
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from mlobs_pipelines.core.metrics import Metric
 from mlobs_pipelines.core.verdicts import Limits, Rule, judge
 from mlobs_pipelines.core.vocabulary import Estimate, Flags, Floats, Ints, Verdict
 from mlobs_pipelines.core.windows import Span, earlier
+from mlobs_pipelines.steps.track_record import record_of, record_steps, tempered
 from mlobs_pipelines.steps.windows import Group
 
 WEEKDAYS = 7
@@ -93,11 +95,20 @@ class Said:
         return cls(none, empty, empty.copy(), np.full(shape, np.nan), np.full(shape, None, object))
 
 
-def reach(objective: Objective, span: Span) -> list[Span]:
-    """Earlier windows that the verdict on a window depends on, the nearest first."""
-    of = objective.failing.of if objective.failing else 1
-    back = {offset for step in range(of) for offset in (step, *(step + k for k in _offsets(objective)))}
-    return [earlier(span, step, _stride(objective)) for step in sorted(back - {0})]
+def reach(objective: Objective, span: Span, horizon: timedelta) -> list[Span]:
+    """Earlier windows that the verdict on a window depends on, the nearest first.
+
+    Parameters
+    ----------
+    horizon
+        After which labels are due: what was estimated earlier has been checked by then.
+    """
+    of, stride = objective.failing.of if objective.failing else 1, stride_of(objective)
+    needed = [0, *_offsets(objective)]
+    if record_of(objective.metric):
+        needed += record_steps(span, horizon, stride)
+    back = {step + k for step in range(of) for k in needed}
+    return [earlier(span, step, stride) for step in sorted(back - {0})]
 
 
 def judged(
@@ -137,12 +148,13 @@ class _Judge:
     def positions(self, offsets: Sequence[int]) -> Ints:
         """Where the windows so many steps earlier are among those judged; -1 for one that is not there."""
         known = {span.start: index for index, span in enumerate(self.spans)}
-        stride = _stride(self.objective)
+        stride = stride_of(self.objective)
         found = [[known.get(earlier(span, k, stride).start, -1) for k in offsets] for span in self.spans]
         return np.array(found, dtype=np.int64).reshape(len(self.spans), len(offsets))
 
 
-def _stride(objective: Objective) -> int:
+def stride_of(objective: Objective) -> int:
+    """Days between a window and the one before it that an objective looks at; 0 for next to one another."""
     return WEEKDAYS if objective.seasonal else 0
 
 
@@ -161,6 +173,7 @@ def _tell(said: Said, judge_: _Judge, found: Estimate, beside: Comparisons) -> N
     verdicts, reasons = judge(
         widened, limits, unit=judge_.metric.unit, withheld=withheld, min_n=objective.min_n or 0
     )
+    verdicts, reasons = tempered(judge_.metric.name, values, limits, verdicts, reasons)
     roles = judge_.stage.roles[at[1].ravel()]
     if objective.failing:
         verdicts, reasons, evidence = _settled(judge_, verdicts, reasons, evidence)
@@ -301,7 +314,7 @@ def _settled(
 
     def one(group: int, window: int) -> Evidence:
         starts = [
-            earlier(judge_.spans[window], k, _stride(judge_.objective)).start for k in range(failing.of)
+            earlier(judge_.spans[window], k, stride_of(judge_.objective)).start for k in range(failing.of)
         ]
         told = zip(starts, looked[group, window].tolist(), strict=True)
         windows = [{"window_start": start.isoformat(), "verdict": verdict} for start, verdict in told]

@@ -10,6 +10,7 @@ from tests.core.labels import HORIZONS_H
 
 SHARE, POSITIVE, SIGNED, ANY = (0.0, 1.0), (0.0, np.inf), (-1.0, 1.0), (-np.inf, np.inf)
 LATENCY, LAG = (LATENCY_EDGES[0], LATENCY_EDGES[-1]), (0.0, 24.0 * 15)
+ESTIMATED = ("auc", "base_rate", "accuracy", "precision", "recall", "f1")
 LIMITS = {
     "row_count": POSITIVE, "null_share": SHARE, "psi": POSITIVE, "ks": SHARE,
     "skew_mismatch_share": SHARE, "skew_missing_share": SHARE, "skew_extra_share": SHARE, "skew_smape": SHARE,
@@ -41,8 +42,8 @@ LIMITS = {
     "attribution_ndcg": SHARE,
     "timeout_share": SHARE, "availability": SHARE,
     **{f"queue_time_p{level}": LATENCY for level in (50, 95, 99)},
-    **{f"estimated_{name}": SHARE for name in ("auc", "base_rate", "accuracy", "precision", "recall", "f1")},
-    "estimated_auc_error": SIGNED, "estimated_accuracy_error": SIGNED,
+    **{f"estimated_{name}": SHARE for name in ESTIMATED},
+    **{f"estimated_{name}_error": SIGNED for name in ESTIMATED},
     "latency_p50": LATENCY, "latency_p95": LATENCY, "latency_p99": LATENCY,
     **{f"{name}_macro": SHARE for name in ("precision", "recall", "f1", "auc")},
     **{f"{name}_weighted": SHARE for name in ("precision", "recall", "f1", "auc")},

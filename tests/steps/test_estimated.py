@@ -1,6 +1,6 @@
 """Estimated quality in the metric store: calibrated on matured days alone, row by row with scikit-learn."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
@@ -10,16 +10,19 @@ from mlobs_pipelines.steps.metrics import score
 from tests.steps import loans
 from tests.steps.redeclared import metrics_of, redeclared
 
-OBJECTIVE = "  - {metric: estimated_auc, window: 1d, fail_below: 0.55, segments: true}\n"
-HORIZON, LATEST, MATURED = timedelta(days=3), loans.DAYS[-1], loans.DAYS[:5]
+OBJECTIVES = """\
+  - {metric: estimated_auc, window: 1d, fail_below: 0.55, segments: true}
+  - {metric: estimated_auc, window: 7d, fail_below: 0.99}
+"""
+LATEST, MATURED = loans.DAYS[-1], loans.DAYS[:5]  # the horizon is three days
 CELLS, LIMIT = 4096, 16.0
 
 
 @pytest.fixture(scope="module")
 def stored(scored, tmp_path_factory):
     """Metric rows of the latest day, and of the months that hold it, where estimates are asked for by day."""
-    walk = redeclared(scored, tmp_path_factory.mktemp("estimated"), objectives=OBJECTIVE)
-    score(walk, [LATEST])
+    walk = redeclared(scored, tmp_path_factory.mktemp("estimated"), objectives=OBJECTIVES)
+    score(walk, [MATURED[0], LATEST])
     return metrics_of(walk)
 
 
@@ -83,3 +86,18 @@ def test_the_record_waits_for_mature_windows(stored):
     assert about.height
     provisional = about.filter(pl.col("maturity") == "provisional")
     assert provisional["value"].null_count() == provisional.height
+
+
+def test_a_drop_without_enough_record_is_undecided(stored):
+    """An estimate far below its limit fails nobody while too few before it could be checked."""
+    about = {"metric": "estimated_auc", "window": "7d", "model_version": "a", "segment": ""}
+    (row,) = stored.filter(window_end=LATEST + timedelta(days=1), **about).iter_rows(named=True)
+    assert row["upper"] < row["threshold"]
+    assert row["verdict"] == "undecided"
+    assert row["reason"].endswith("only 1 of 6 earlier windows could be checked against labels, it takes 3")
+    (before,) = stored.filter(
+        metric="estimated_auc_error", window="7d", window_end=date(2024, 2, 27), segment="", model_version="a"
+    ).iter_rows(named=True)
+    assert row["told"]["track_record"] == {
+        "windows": 1, "rms_error": pytest.approx(abs(before["value"]), abs=1e-9)
+    }  # fmt: skip

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlobs_pipelines.core.metrics.estimates import Z95, dot, effective, enough, layers, ratio
-from mlobs_pipelines.core.metrics.quality import MIN_CLASS, accuracy, auc
+from mlobs_pipelines.core.metrics.quality import MIN_CLASS, accuracy, auc, base_rate, f1, precision, recall
 from mlobs_pipelines.core.metrics.registry import metric
 from mlobs_pipelines.core.metrics.sharing import shared
 from mlobs_pipelines.core.summaries import EstimatedSummary
@@ -193,6 +193,11 @@ def _area(windows: _Windows) -> tuple[Floats, Floats]:
 @metric("estimated_base_rate", EstimatedSummary, family="quality")
 def estimated_base_rate(summary: EstimatedSummary) -> Estimate:
     """Expected share of positives among all scored rows."""
+    return _base_rate(summary)
+
+
+@shared
+def _base_rate(summary: EstimatedSummary) -> Estimate:
     return _estimated(summary, lambda windows: _share(windows, np.ones(windows.n.shape[-1])))
 
 
@@ -220,6 +225,11 @@ def _share(windows: _Windows, among: Floats) -> tuple[Floats, Floats]:
 @metric("estimated_precision", EstimatedSummary, family="quality", direction=1)
 def estimated_precision(summary: EstimatedSummary) -> Estimate:
     """Expected true positives ÷ predicted positives; NaN where nothing is predicted positive."""
+    return _precision(summary)
+
+
+@shared
+def _precision(summary: EstimatedSummary) -> Estimate:
     bound = _cut(summary, dot(summary.scored, summary.selected))
     return _estimated(summary, lambda windows: _share(windows, windows.selected.astype(np.float64)), bound)
 
@@ -227,7 +237,11 @@ def estimated_precision(summary: EstimatedSummary) -> Estimate:
 @metric("estimated_recall", EstimatedSummary, family="quality", direction=1)
 def estimated_recall(summary: EstimatedSummary) -> Estimate:
     """Expected true positives ÷ expected positives; NaN where none are expected."""
+    return _recall(summary)
 
+
+@shared
+def _recall(summary: EstimatedSummary) -> Estimate:
     def guess(windows: _Windows) -> tuple[Floats, Floats]:
         positives = _sum(windows.hits)
         recall = ratio(dot(windows.hits, windows.selected), positives)
@@ -239,7 +253,11 @@ def estimated_recall(summary: EstimatedSummary) -> Estimate:
 @metric("estimated_f1", EstimatedSummary, family="quality", direction=1)
 def estimated_f1(summary: EstimatedSummary) -> Estimate:
     """2 TP ÷ (predicted positives + positives) from their expected numbers."""
+    return _f1(summary)
 
+
+@shared
+def _f1(summary: EstimatedSummary) -> Estimate:
     def guess(windows: _Windows) -> tuple[Floats, Floats]:
         size = dot(windows.n, windows.selected) + _sum(windows.hits)
         score = ratio(2 * dot(windows.hits, windows.selected), size)
@@ -275,3 +293,27 @@ def estimated_auc_error(summary: EstimatedSummary) -> Estimate:
 def estimated_accuracy_error(summary: EstimatedSummary) -> Estimate:
     """Estimated accuracy minus the realised one: the estimator's own track record, known once labels are."""
     return _error(_accuracy(summary), accuracy(summary.outcome))
+
+
+@metric("estimated_precision_error", EstimatedSummary, family="quality")
+def estimated_precision_error(summary: EstimatedSummary) -> Estimate:
+    """Estimated precision minus the realised one: the estimator's own track record, known once labels are."""
+    return _error(_precision(summary), precision(summary.outcome))
+
+
+@metric("estimated_recall_error", EstimatedSummary, family="quality")
+def estimated_recall_error(summary: EstimatedSummary) -> Estimate:
+    """Estimated recall minus the realised one: the estimator's own track record, known once labels are."""
+    return _error(_recall(summary), recall(summary.outcome))
+
+
+@metric("estimated_f1_error", EstimatedSummary, family="quality")
+def estimated_f1_error(summary: EstimatedSummary) -> Estimate:
+    """Estimated F1 minus the realised one: the estimator's own track record, known once labels are."""
+    return _error(_f1(summary), f1(summary.outcome))
+
+
+@metric("estimated_base_rate_error", EstimatedSummary, family="quality")
+def estimated_base_rate_error(summary: EstimatedSummary) -> Estimate:
+    """Estimated base rate minus the realised one: the estimator's own track record, known once labels are."""
+    return _error(_base_rate(summary), base_rate(summary.outcome))
