@@ -6,6 +6,7 @@ from mlobs_pipelines.core.metrics.registry import Metric
 from mlobs_pipelines.core.summaries import (
     ClassPairSummary,
     DecisionSummary,
+    EstimatedSummary,
     GroupSummary,
     MulticlassSummary,
     OutcomeSummary,
@@ -25,6 +26,7 @@ _TASKS_OF: Mapping[type[Summary], tuple[str, ...]] = {
     DecisionSummary: ("binary",),
     ShiftSummary: ("binary",),
     GroupSummary: ("binary",),
+    EstimatedSummary: ("binary",),
     PairSummary: ("binary",),
     ClassPairSummary: ("multiclass",),
     ValuePairSummary: ("regression",),

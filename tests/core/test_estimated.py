@@ -10,6 +10,7 @@ from sklearn.isotonic import IsotonicRegression
 from mlobs_pipelines.core.metrics import METRICS
 from mlobs_pipelines.core.metrics.estimated import calibrated
 from mlobs_pipelines.core.summaries import EstimatedSummary
+from mlobs_pipelines.core.tasks import TASKS, has
 from tests.core.cases import draw_score, summarise_score
 
 CELLS = 100
@@ -112,3 +113,8 @@ def test_without_a_cohort_nothing_is_estimated():
 def test_scipy_still_names_its_blocks():
     """The edges of pooled cells are the result's `blocks`, on which the calibration's error rests."""
     assert isotonic_regression([1.0, 0.0, 2.0]).blocks.tolist() == [0, 2, 3]
+
+
+def test_only_models_that_can_have_estimates_have_them():
+    """An objective on an estimate that a model's task does not have is refused by its declaration."""
+    assert [task for task in TASKS if has(task, METRICS["estimated_auc"])] == ["binary"]
