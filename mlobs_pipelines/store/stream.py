@@ -144,7 +144,8 @@ def _attempt(target: Target, compute: Compute, commit: Mapping[str, str]) -> Str
 
 def _stage(target: Target, tables: Iterator[pa.Table]) -> _Staged:
     filesystem = target.place.filesystem()
-    filesystem.create_dir(target.inside(target.folder), recursive=True)
+    if target.place.is_local:  # an object store has no folders, only objects that look like one
+        filesystem.create_dir(target.inside(target.folder), recursive=True)
     aside = f"{target.folder}/stream-{uuid.uuid4().hex}.tmp"
     try:
         rows, digest = _write(filesystem, target.inside(aside), target.layout, tables)
