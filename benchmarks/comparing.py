@@ -3,6 +3,7 @@
 Only what a comparison takes is imported, and only when it is called.
 """
 
+from collections.abc import Iterator
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
@@ -25,21 +26,32 @@ COLUMNS = 8
 
 def plan_of(path: Path, segment: str) -> ScanPlan:
     """What is counted: cells fixed on a baseline, whose numbers are read a few columns at a time."""
-    names = [name for name in pq.read_schema(path).names if name[0] in "xc" and name[1:].isdigit()]
-    grids = {}
+    schema, rows = pq.read_schema(path), pq.read_metadata(path).num_rows
+    names = [name for name in schema.names if name[0] in "xc" and name[1:].isdigit()]
+    grids, room = {}, np.empty((COLUMNS, rows))
 
-    def fit(name: str, batches: list[pa.RecordBatch]) -> None:
-        columns = [numbers(batch.column(name)) for batch in batches]
-        values = np.concatenate([some if valid is None else some[valid] for some, valid in columns])
-        grids[name] = fit_grid(values[np.isfinite(values)])
+    def fit(name: str, batches: list[pa.RecordBatch], held: np.ndarray) -> None:
+        grids[name] = fit_grid(held[: _finite((batch.column(name) for batch in batches), held)])
 
     left = [name for name in names if name[0] == "x"]
     while left:
         some, left = left[:COLUMNS], left[COLUMNS:]
         batches = list(read_batches(str(path), some))
-        all_done([partial(fit, name, batches) for name in some], sum(batch.num_rows for batch in batches))
+        works = (partial(fit, name, batches, held) for name, held in zip(some, room, strict=False))
+        all_done(works, rows)
     features = tuple(FeaturePlan(name, grids.get(name)) for name in names)
     return ScanPlan(features, (segment,), dict.fromkeys(["v1", "v2", "v3"], 0.5))
+
+
+def _finite(columns: Iterator[pa.Array], held: np.ndarray) -> int:
+    """Put the finite values of columns into an array that is there; how many they are."""
+    end = 0
+    for column in columns:
+        values, valid = numbers(column)
+        kept = np.isfinite(values) & (True if valid is None else valid)
+        start, end = end, end + int(np.count_nonzero(kept))
+        np.compress(kept, values, out=held[start:end])
+    return end
 
 
 def log_of(plan: ScanPlan, batches: object) -> pa.Table:

@@ -4,6 +4,7 @@ A bucket is named by the leading bits (sign, exponent, 5 of mantissa) of float32
 Nothing here counts rows; `tally` does.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -57,7 +58,7 @@ def fit_grid(values: Floats) -> Grid:
     if values.size == 0:
         return Grid()
     low, middle, high = quantiles(values, np.array([0.25, 0.5, 0.75])).tolist()
-    distinct, counts = frequent(values + 0.0, ATOM_SHARE * values.size)
+    distinct, counts = frequent(values, ATOM_SHARE * values.size)
     most = distinct[np.argsort(-counts, kind="stable")[:MAX_ATOMS]]
     zero = np.zeros(int((values == 0.0).any()))
     return Grid(middle, _scale(values, low, high), np.unique(np.concatenate([most, zero])))
@@ -138,20 +139,39 @@ def _edge(codes: Codes, location: float, scale: float) -> Floats:
     return edges
 
 
-def cell_order(codes: Codes, grid: Grid) -> tuple[NDArray[np.intp], Flags]:
-    """Ascending order of cells by value, and which of them hold one exact value.
+@dataclass(frozen=True, slots=True)
+class SharedCells:
+    """Cells that several counts have between them, in ascending order of value.
 
-    Within a bucket its atom stands after the rest: their true order is unknown, which the caller's error
-    bound has to cover.
-
-    Returns
-    -------
-    (n,) intp, (n,) bool
-        Sorting index, and the atom flag in sorted order.
+    Attributes
+    ----------
+    codes, buckets : (n,) int32
+        Name of each cell, and of the bucket that holds it.
+    atom : (n,) bool
+        Which of them hold one exact value.
+    place : (codes that can be,) int64
+        Where each cell is in this order, by its code.
     """
-    is_atom = codes >= ATOM_BASE
-    index = np.lexsort((codes, is_atom, bucket_of(codes, grid)))
-    return index, is_atom[index]
+
+    codes: Codes
+    buckets: Codes
+    atom: Flags
+    place: NDArray[np.int64]
+
+    @staticmethod
+    def of(counted: Sequence[Codes], grid: Grid) -> "SharedCells":
+        """Put the cells in order; an atom's bucket stands before it even where it is empty."""
+        seen = np.zeros(ATOM_BASE + grid.atoms.size, dtype=bool)
+        for codes in counted:
+            seen[codes] = True
+        held = np.flatnonzero(seen).astype(np.int32)
+        seen[bucket_of(held, grid)] = True
+        held = np.flatnonzero(seen).astype(np.int32)
+        buckets = bucket_of(held, grid)
+        order = np.argsort(2 * buckets + (held >= ATOM_BASE), kind="stable")
+        place = np.zeros(seen.size, dtype=np.int64)
+        place[held[order]] = np.arange(order.size)
+        return SharedCells(held[order], buckets[order], held[order] >= ATOM_BASE, place)
 
 
 def score_codes(scores: Floats) -> Codes:
@@ -195,7 +215,8 @@ def quantile_edges(buckets: Codes, counts: NDArray[np.int64], parts: int = 10) -
         return np.empty(0, dtype=np.int32)
     cumulative = np.cumsum(counts)
     targets = cumulative[-1] * np.arange(1, parts) / parts
-    right = np.clip(np.searchsorted(cumulative, targets), 0, buckets.size - 2)
+    right = np.minimum(np.searchsorted(cumulative, targets), buckets.size - 2)
     left = np.maximum(right - 1, 0)
     nearer_left = np.abs(cumulative[left] - targets) < np.abs(cumulative[right] - targets)
-    return np.unique(buckets[np.where(nearer_left, left, right) + 1])
+    edges: Codes = buckets[np.where(nearer_left, left, right) + 1]
+    return np.asarray(edges[np.diff(edges, prepend=-1) > 0])

@@ -3,13 +3,21 @@
 Both split the numbers by a few bits first and look closely only where it matters. Results are exact.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
-from mlobs_pipelines.core.vocabulary import Floats, Ints
+from mlobs_pipelines.core.vocabulary import Flags, Floats, Ints
 
 _MIX, _HASH_BITS = np.uint64(0x9E3779B97F4A7C15), 14  # Fibonacci hashing (Knuth, TAOCP 3, 6.4)
-_LEADING = 1 << 16
+_WORDS, _FEW = 1 << 16, 1 << 14
+_BLOCK = 1 << 16  # values at a time: what is made in between stays in the processor's cache
+_RISING = np.arange(_WORDS)
+_FALLING = _RISING[::-1]
+_BY_SIGN = np.concatenate(
+    [_FALLING[: _WORDS >> 1], _RISING[: _WORDS >> 1]]
+)  # of words that begin with the sign
 
 
 def quantiles(values: Floats, levels: Floats) -> Floats:
@@ -41,17 +49,26 @@ def quantiles(values: Floats, levels: Floats) -> Floats:
 
 def _ranked(values: Floats, ranks: Ints) -> Floats:
     """Values at ranks: numbers that share their leading bits are neighbours, so only those are ordered."""
-    leading = values.view(np.int64) >> 48
-    leading ^= (leading >> 15) & 0x7FFF  # of negative numbers, the larger are the lesser
-    leading += _LEADING >> 1
-    rows = np.bincount(leading, minlength=_LEADING)
+    return _among(np.ascontiguousarray(values, "<f8"), ranks, 3, _BY_SIGN)
+
+
+def _among(values: Floats, ranks: Ints, word: int, order: Ints) -> Floats:
+    """Values at ranks, told apart by one of their four words; `order` is that of its values."""
+    if word == 1 or values.size < _FEW:
+        return np.asarray(np.partition(values, ranks)[ranks])
+    words = values.view("<u2")[word::4]
+    rows = np.zeros(_WORDS, dtype=np.int64)
+    for start in range(0, words.size, _BLOCK):
+        rows += np.bincount(words[start : start + _BLOCK], minlength=_WORDS)
+    rows = rows[order]
     end = np.cumsum(rows)
     held = np.searchsorted(end, ranks, side="right")
     found = np.empty(ranks.size)
     for group in np.unique(held):
         at = np.flatnonzero(held == group)
+        least = bool(order[group] >= _WORDS >> 1) if word == 3 else order[0] > order[-1]
         inside = ranks[at] - (end[group] - rows[group])
-        found[at] = np.partition(values[leading == group], inside)[inside]
+        found[at] = _among(values[words == order[group]], inside, word - 1, _FALLING if least else _RISING)
     return found
 
 
@@ -61,23 +78,43 @@ def frequent(values: Floats, least: float) -> tuple[Floats, Ints]:
     Parameters
     ----------
     values : (n,) float64
-        Finite; zeros without a sign.
+        Finite; zeros of either sign are one value.
     """
-    hashed = ((values.view(np.uint64) * _MIX) >> np.uint64(64 - _HASH_BITS)).astype(np.intp)
-    rows = np.bincount(hashed, minlength=1 << _HASH_BITS)
+    rows = np.zeros(1 << _HASH_BITS, dtype=np.int64)
+    for hashed, _ in _hashed(values):
+        rows += np.bincount(hashed, minlength=rows.size)
     often = rows >= max(least, 1)
+    if not often.any():
+        return np.empty(0), rows[:0]
     one = np.full(rows.size, np.nan)
-    one[hashed] = values
+    for hashed, some in _hashed(values):
+        one[hashed] = some
     one[~often] = np.nan
-    same = values == one.take(hashed)
-    counts = np.bincount(hashed[same], minlength=rows.size)
+    counts = np.zeros_like(rows)
+    for hashed, some in _hashed(values):
+        counts += np.bincount(hashed[some == one.take(hashed)], minlength=rows.size)
     # Where a hash has other values too, the frequent one may be among these.
     mixed = often & (rows - counts >= least)
-    others, times = _distinct(values[mixed.take(hashed) & ~same] if mixed.any() else values[:0])
+    others, times = _distinct(_others(values, one, mixed) if mixed.any() else values[:0])
     found, counted = np.concatenate([one[often], others]), np.concatenate([counts[often], times])
     order = np.argsort(found)
     kept = order[counted[order] >= least]
     return found[kept], counted[kept]
+
+
+def _hashed(values: Floats) -> Iterator[tuple[Ints, Floats]]:
+    """Hash of each value, and the values with one zero, a block at a time."""
+    for start in range(0, values.size, _BLOCK):
+        some = values[start : start + _BLOCK] + 0.0
+        mixed = some.view(np.uint64) * _MIX
+        mixed >>= np.uint64(64 - _HASH_BITS)
+        yield mixed.view(np.int64), some
+
+
+def _others(values: Floats, one: Floats, mixed: Flags) -> Floats:
+    """Values of the marked hashes that are not the one that is known of theirs."""
+    found = [some[mixed.take(hashed) & (some != one.take(hashed))] for hashed, some in _hashed(values)]
+    return np.concatenate(found)
 
 
 def _distinct(values: Floats) -> tuple[Floats, NDArray[np.int64]]:

@@ -5,6 +5,7 @@ Nothing here computes a metric, knows a frame or touches a file.
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 Amounts = NDArray[Any]  # int64 rows, or float64: how many rows they stand for
+
+_NAN, _ZERO, _TRUE, _NOTHING = (np.array(one) for one in (np.nan, 0.0, True, None))
+_USUAL = {id(array): array for array in (_NAN, _ZERO, _TRUE, _NOTHING)}
 
 
 class Verdict(StrEnum):
@@ -74,18 +78,27 @@ class Estimate:
 
     value: Floats
     n: Ints
-    lower: Floats = field(default_factory=lambda: np.array(np.nan))
-    upper: Floats = field(default_factory=lambda: np.array(np.nan))
-    bound: Floats = field(default_factory=lambda: np.array(0.0))
-    noise: Floats = field(default_factory=lambda: np.array(np.nan))
-    sufficient: Flags = field(default_factory=lambda: np.array(True))  # noqa: FBT003 - a numpy scalar
+    lower: Floats = field(default_factory=lambda: _NAN)
+    upper: Floats = field(default_factory=lambda: _NAN)
+    bound: Floats = field(default_factory=lambda: _ZERO)
+    noise: Floats = field(default_factory=lambda: _NAN)
+    sufficient: Flags = field(default_factory=lambda: _TRUE)
     need: str = ""
-    effective: Floats = field(default_factory=lambda: np.array(np.nan))
-    facts: NDArray[np.object_] = field(default_factory=lambda: np.array(None, dtype=object))
+    effective: Floats = field(default_factory=lambda: _NAN)
+    facts: NDArray[np.object_] = field(default_factory=lambda: _NOTHING)
 
     def __post_init__(self) -> None:
         """Broadcast every array to the shape of the value."""
         shape = np.shape(self.value)
         for name in ("value", "n", "lower", "upper", "bound", "noise", "sufficient", "effective", "facts"):
             array = np.asarray(getattr(self, name))
-            object.__setattr__(self, name, array if array.shape == shape else np.broadcast_to(array, shape))
+            if array.shape != shape:
+                usual = id(array) in _USUAL
+                array = _filled(id(array), shape) if usual else np.broadcast_to(array, shape)
+            object.__setattr__(self, name, array)
+
+
+@lru_cache(maxsize=256)
+def _filled(usual: int, shape: tuple[int, ...]) -> NDArray[Any]:
+    """What stands for nothing said, in some shape; making it anew would take half of an estimate's time."""
+    return np.broadcast_to(_USUAL[usual], shape)

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from mlobs_pipelines.core.vocabulary import Flags
+from mlobs_pipelines.core.vocabulary import Flags, Ints
 
 _TYPES = {np.dtype(np.int64): pa.int64(), np.dtype(np.int32): pa.int32(), np.dtype(np.float64): pa.float64()}
 
@@ -25,6 +26,16 @@ def of_texts(texts: Sequence[str]) -> pa.StringArray:
     offsets = np.zeros(len(coded) + 1, dtype=np.int32)
     np.cumsum([len(text) for text in coded], out=offsets[1:])
     return pa.StringArray.from_buffers(len(coded), pa.py_buffer(offsets), pa.py_buffer(b"".join(coded)))
+
+
+def sorted_texts(texts: pa.StringArray) -> tuple[pa.StringArray, Ints]:
+    """Different texts in order, and the place of each among them."""
+    encoded = texts.dictionary_encode()
+    words = encoded.dictionary
+    order = numbers_in(pc.sort_indices(words)).astype(np.int64)
+    place = np.empty_like(order)
+    place[order] = np.arange(order.size)
+    return words.take(of_numbers(order)), place.take(numbers_in(encoded.indices))
 
 
 def numbers_in(column: pa.Array | pa.ChunkedArray) -> np.ndarray:

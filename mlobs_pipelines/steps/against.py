@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from mlobs_pipelines.core.buckets import ATOM_BASE, Grid, bucket_edges, bucket_of, cell_order
+from mlobs_pipelines.core.buckets import ATOM_BASE, Grid, SharedCells, bucket_edges
 from mlobs_pipelines.core.summaries import (
     DecisionSummary,
     FeatureSummary,
@@ -19,12 +21,13 @@ from mlobs_pipelines.core.summaries import (
     weighted,
 )
 from mlobs_pipelines.core.vocabulary import Amounts, Flags, Floats, Ints
+from mlobs_pipelines.engine.arrow import flags_in, numbers_in, of_texts, sorted_texts
 from mlobs_pipelines.engine.moments import MOMENTS
 from mlobs_pipelines.steps.binning import SCORE, FeatureBaseline
+from mlobs_pipelines.steps.unnested import Located
 from mlobs_pipelines.steps.windows import (
     SCORE_PARTS,
     Counts,
-    Located,
     decisions,
     score_edges,
     score_summary,
@@ -100,6 +103,8 @@ def score_parts(owner: Counts) -> tuple[str, ...]:
 
 def placed(counts: Counts, baseline: Counts, array: np.ndarray) -> np.ndarray:
     """A baseline's entries in the order of the windows' groups; nothing for a group it never saw."""
+    if counts.groups == baseline.groups:
+        return array
     position = {group: index for index, group in enumerate(baseline.groups)}
     at = [position.get(group, -1) for group in counts.groups]
     return np.concatenate([array, np.zeros_like(array[:1])])[at]
@@ -174,40 +179,41 @@ def _beside(
 def _add_bins(array: Amounts, cells: _Cells) -> Amounts:
     # Bins without a cell still count: PSI's zero rule and noise point depend on how many there are.
     result = np.zeros((*array.shape[:-1], cells.width), dtype=array.dtype)
-    for index in range(cells.width):
-        result[..., index] = array[..., cells.bins == index].sum(axis=-1)
+    bins = cells.bins
+    if not cells.ordered:
+        order = np.argsort(bins, kind="stable")
+        bins, array = bins.take(order), array.take(order, axis=-1)
+    starts = np.flatnonzero(np.diff(bins, prepend=-1))
+    if starts.size:
+        result[..., bins.take(starts)] = np.add.reduceat(array, starts, axis=-1)
     return result
 
 
 def _numeric(counts: Counts, baseline: Counts, name: str, binned: FeatureBaseline) -> _Cells:
     grid = binned.grid or Grid()
     parts = [counts.flat(name, "cells"), baseline.flat(name, "cells")]
-    present = np.concatenate([flat.codes for flat, _, _ in parts]).astype(np.int32)
     # An atom's bucket stands before it even where empty: KS must not blame a lower bucket for its order.
-    codes = np.unique(np.concatenate([present, bucket_of(present, grid)]))
-    order, atom = cell_order(codes, grid)
-    position = np.empty(codes.size, dtype=np.int64)
-    position[order] = np.arange(codes.size)
-    located = [position[np.searchsorted(codes, flat.codes)] for flat, _, _ in parts]
-    windows, base = _dense((counts, baseline), parts, located, codes.size)
-    buckets = bucket_of(codes[order], grid)
-    bins = np.searchsorted(binned.edges, buckets, side="right")
-    low, high = bucket_edges(buckets, grid.location, grid.scale)
-    own = grid.atoms[np.where(atom, codes[order] - ATOM_BASE, 0)] if grid.atoms.size else low
-    low, high = (np.where(atom, own, edge) for edge in (low, high))
+    shared = SharedCells.of([flat.codes for flat, _, _ in parts], grid)
+    located = [shared.place.take(flat.codes) for flat, _, _ in parts]
+    windows, base = _dense((counts, baseline), parts, located, shared.codes.size)
+    bins = np.searchsorted(binned.edges, shared.buckets, side="right")
+    low, high = bucket_edges(shared.buckets, grid.location, grid.scale)
+    atom = shared.atom
+    if atom.any():
+        low[atom] = high[atom] = grid.atoms[shared.codes[atom] - ATOM_BASE]
     return _Cells(windows, base, atom, bins, binned.edges.size + 1, True, low, high)  # noqa: FBT003 - ordered
 
 
 def _named(counts: Counts, baseline: Counts, name: str, binned: FeatureBaseline) -> _Cells:
     parts = [counts.flat(name, "categories"), baseline.flat(name, "categories")]
-    texts = [[] if flat.names is None else flat.names.to_pylist() for flat, _, _ in parts]
-    names = sorted({text for some in texts for text in some})
-    index = {text: position for position, text in enumerate(names)}
-    located = [np.array([index[text] for text in some], dtype=np.int64) for some in texts]
+    texts = [flat.names for flat, _, _ in parts if flat.names is not None]
+    names, place = sorted_texts(pa.concat_arrays([of_texts([]), *texts]))
+    located = np.split(place, [parts[0][1].size])
     windows, base = _dense((counts, baseline), parts, located, len(names))
-    own = {text: position for position, text in enumerate(binned.categories)}
-    bins = np.array([own.get(text, len(own)) for text in names], dtype=np.int64)
-    return _Cells(windows, base, np.ones(len(names), dtype=bool), bins, len(own) + 1, ordered=False)
+    own = pc.index_in(names, of_texts(binned.categories))
+    bins = np.where(flags_in(own.is_valid()), numbers_in(own).astype(np.int64), len(binned.categories))
+    width = len(binned.categories) + 1
+    return _Cells(windows, base, np.ones(len(names), dtype=bool), bins, width, ordered=False)
 
 
 def _dense(

@@ -28,17 +28,16 @@ def fitted(counts: Counts, name: str, binned: FeatureBaseline) -> FeatureBaselin
     everyone = group == seen.groups.index(EVERYONE)
     codes = flat.codes[everyone]
     buckets = codes if binned.grid is None else bucket_of(codes, binned.grid)
-    distinct, place = np.unique(buckets, return_inverse=True)
-    rows = np.zeros(distinct.size, dtype=np.int64)
-    np.add.at(rows, place, flat.counts[everyone])
-    return replace(binned, edges=quantile_edges(distinct, rows)) if rows.sum() else binned
+    rows = np.zeros(int(buckets.max(initial=-1)) + 1, dtype=np.int64)
+    np.add.at(rows, buckets, flat.counts[everyone])
+    distinct = np.flatnonzero(rows).astype(np.int32)
+    return replace(binned, edges=quantile_edges(distinct, rows[distinct])) if distinct.size else binned
 
 
 def _categories(counts: Counts, name: str, binned: FeatureBaseline) -> FeatureBaseline:
     flat, group, _ = counts.flat(name, "categories")
     everyone = group == counts.groups.index(EVERYONE)
     total = counts.counts(name, "rows", 3)[counts.groups.index(EVERYONE)].sum()
-    names = [] if flat.names is None else flat.names.take(of_numbers(np.flatnonzero(everyone))).to_pylist()
-    told = zip(names, flat.counts[everyone].tolist(), strict=True)
-    common = sorted(text for text, rows in told if rows >= RARE * total)
-    return replace(binned, categories=tuple(common)) if total else binned
+    common = np.flatnonzero(everyone & (flat.counts >= RARE * total))
+    names = [] if flat.names is None else flat.names.take(of_numbers(common)).to_pylist()
+    return replace(binned, categories=tuple(sorted(names))) if total else binned

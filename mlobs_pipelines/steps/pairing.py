@@ -33,10 +33,10 @@ def has_pairs(counts: Counts) -> bool:
 
 def pair_summaries(counts: Counts, task: str) -> Iterator[Pairs]:
     """Pairs of every window, one summary per group, in their order."""
-    by_group = {name: split_by_group(rows) for name, rows in counts.parts.items() if name[0] == PAIR}
+    by_group = {name: split_by_group(counts.parts[name]) for name in counts.parts if name[0] == PAIR}
     for group in counts.groups:
         mine = {name: found[group] for name, found in by_group.items() if group in found}
-        layers = replace(counts, parts=mine, groups=[group]).layers()
+        layers = replace(counts, parts=mine, groups=[group], cells=None).layers()
         yield weighted(*(_BUILD[task](layer) for layer in layers))
 
 

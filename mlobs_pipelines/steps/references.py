@@ -6,6 +6,7 @@ declared in the monitor.
 """
 
 import hashlib
+from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -137,8 +138,9 @@ def moving(
     compared = [depends(comparison, span) or span for span in spans]
     counts = arranged(rows, compared)
     # What is measured must not depend on the windows compared at once: the part is there, be it empty.
-    labelled = {**{(SCORE, part): rows.slice(0, 0) for part in LABELLED.values()}, **counts.parts}
-    counts = _weighed(replace(counts, parts=labelled))
+    labelled = {(SCORE, part): rows.slice(0, 0) for part in LABELLED.values()}
+    parts = ChainMap(counts.parts, labelled)  # type: ignore[arg-type] # only read, so that any mapping will do
+    counts = _weighed(replace(counts, parts=parts))
     ids = tuple(moving_id(comparison, baseline, span, hashes) for span in compared)
     return Reference(baseline, counts, ids)
 

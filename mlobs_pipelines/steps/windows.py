@@ -39,9 +39,9 @@ from mlobs_pipelines.engine.moments import EXTREMES
 from mlobs_pipelines.engine.requests import LATENCY, QUEUE, REQUESTS, STATUS, STATUS_CODES
 from mlobs_pipelines.engine.scan import CONFUSION_CODES, RELIABILITY_BINS, SKEW_CODES, STATE_CODES
 from mlobs_pipelines.steps.binning import SCORE
+from mlobs_pipelines.steps.unnested import Daily, Located, Unnested
 
 Group = tuple[str, str]
-Located = tuple[Flat, Ints, Ints]  # cells, and the group and the day of each
 SCORE_PARTS = ("positive", "negative", "unlabelled")
 LAG_HORIZONS = 4  # lags are told apart up to so many label horizons
 
@@ -64,6 +64,8 @@ class Counts:
         Power of a row's weight that its counts and sums are taken with: 0 for rows seen.
     shrink : (G, W)
         Factor of every count and sum, for weights that shall add up to what the rows are worth; None for 1.
+    cells
+        The same parts unnested, if they are.
     """
 
     parts: Mapping[tuple[str, str], pa.Table]
@@ -72,21 +74,20 @@ class Counts:
     spans: Sequence[Span]
     power: int = 0
     shrink: Floats | None = None
+    cells: Unnested | None = None
 
     def layers(self) -> "Sequence[Counts]":
         """The statistics by rows seen and, where any row has a weight, weighted and by squared weight."""
-        if not any(part.endswith(EXCESS) for _, part in self.parts):
+        heavy = (
+            (part.endswith(EXCESS) for _, part in self.parts) if self.cells is None else [self.cells.heavy]
+        )
+        if not any(heavy):
             return [self]
         return [self, replace(self, power=1), replace(self, power=2)]
 
     def flat(self, subject: str, part: str) -> Located:
         """Cells of a part, with the group and the day of each."""
-        rows = self.parts.get((subject, part))
-        if rows is None or not rows.num_rows:
-            none = np.empty(0, dtype=np.int64)
-            return Flat(none, none, None, none, np.empty(0), np.empty(0)), none, none
-        flat = flatten(rows)
-        found = flat, self._groups(rows)[flat.row], self._days(rows)[flat.row]
+        found = self._located(subject, part)
         if self.power == 0 or (subject, part + EXCESS) not in self.parts:
             return found
         return self._weighted(subject, part, found)
@@ -103,6 +104,16 @@ class Counts:
             pieces.append((replace(flat, counts=np.zeros(flat.counts.size)), *where))
         flats, groups, days = zip(*pieces, strict=True)
         return end_to_end(flats), np.concatenate(groups), np.concatenate(days)
+
+    def _located(self, subject: str, part: str) -> Located:
+        if self.cells is not None and (subject, part) in self.cells.places:
+            return self.cells.located(subject, part)
+        rows = self.parts.get((subject, part))
+        if rows is None or not rows.num_rows:
+            none = np.empty(0, dtype=np.int64)
+            return Flat(none, none, None, none, np.empty(0), np.empty(0)), none, none
+        flat = flatten(rows)
+        return flat, self._groups(rows)[flat.row], self._days(rows)[flat.row]
 
     def _groups(self, rows: pa.Table) -> Ints:
         index = {group: position for position, group in enumerate(self.groups)}
@@ -121,29 +132,41 @@ class Counts:
         -------
         (G, W, width) of the dtype of `values`
         """
-        if self.shrink is not None:
-            whole = replace(self, shrink=None).windows(group, day, code, width, values)
-            shrunk: np.ndarray = whole * self.shrink[..., np.newaxis]
-            return shrunk
         daily = np.zeros((len(self.groups), len(self.days), width), dtype=values.dtype)
-        np.add.at(daily, (group, day, code), values)
-        first = np.array([(span.start - self.days[0]).days for span in self.spans])
-        last = np.array([(span.end - self.days[0]).days for span in self.spans])
-        if np.issubdtype(values.dtype, np.integer):
+        np.add.at(daily.reshape(-1), (group * len(self.days) + day) * width + code, values)
+        return self._over_days(daily)
+
+    def _over_days(self, daily: np.ndarray) -> np.ndarray:
+        bounds = [tuple((end - self.days[0]).days for end in (span.start, span.end)) for span in self.spans]
+        if len(bounds) > 1 and np.issubdtype(daily.dtype, np.integer):
+            first, last = np.array(bounds).T
             running = np.concatenate([np.zeros_like(daily[:, :1]), daily.cumsum(axis=1)], axis=1)
             total: np.ndarray = running[:, last] - running[:, first]
-            return total
-        # A running sum of floats would make a window depend on the days before it.
-        sums = [daily[:, start:end].sum(axis=1) for start, end in zip(first, last, strict=True)]
-        return np.stack(sums, axis=1)
+        else:  # A running sum of floats would make a window depend on the days before it.
+            total = np.stack([daily[:, start:end].sum(axis=1) for start, end in bounds], axis=1)
+        return total if self.shrink is None else total * self.shrink[..., np.newaxis]
+
+    def _daily(self, subject: str, part: str, width: int) -> tuple[Daily, int] | None:
+        """A part of all subjects by day, and the place of one of them; None where it has to be looked up."""
+        if self.cells is None or self.power != 0 or (subject, part) not in self.cells.places:
+            return None
+        daily = self.cells.daily(part, width)
+        return None if daily is None else (daily, daily.subjects[subject])
 
     def counts(self, subject: str, part: str, width: int) -> Amounts:
         """Counts of a part with known codes 0 … width - 1."""
+        known = self._daily(subject, part, width)
+        if known is not None:
+            return self._over_days(known[0].counts[known[1]])
         flat, group, day = self.flat(subject, part)
         return self.windows(group, day, flat.codes, width, flat.counts)
 
     def sums(self, subject: str, part: str, width: int) -> tuple[Floats, Floats]:
         """Σ and Σ² of a part with known codes 0 … width - 1."""
+        known = self._daily(subject, part, width)
+        if known is not None:
+            first, second = (array[known[1]] for array in (known[0].sums, known[0].squares))
+            return self._over_days(first), self._over_days(second)
         flat, group, day = self.flat(subject, part)
         first = self.windows(group, day, flat.codes, width, flat.sums)
         return first, self.windows(group, day, flat.codes, width, flat.squares)
@@ -158,8 +181,8 @@ class Counts:
         flat, group, day = self.flat(subject, EXTREMES)
         shape = (len(self.groups), len(self.days))
         least, greatest = np.full(shape, np.inf), np.full(shape, -np.inf)
-        np.minimum.at(least, (group, day), flat.sums)
-        np.maximum.at(greatest, (group, day), flat.squares)
+        np.minimum.at(least.reshape(-1), group * shape[1] + day, flat.sums)
+        np.maximum.at(greatest.reshape(-1), group * shape[1] + day, flat.squares)
         days = [slice(*((end - self.days[0]).days for end in (s.start, s.end))) for s in self.spans]
         low = [np.minimum.reduce(least[:, some], axis=1, initial=np.inf) for some in days]
         high = [np.maximum.reduce(greatest[:, some], axis=1, initial=-np.inf) for some in days]

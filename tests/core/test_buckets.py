@@ -12,11 +12,11 @@ from mlobs_pipelines.core.buckets import (
     MAX_ATOMS,
     SCORE_CELLS,
     Grid,
+    SharedCells,
     bucket_codes,
     bucket_edges,
     bucket_of,
     cell_codes,
-    cell_order,
     fit_grid,
     quantile_edges,
     score_codes,
@@ -92,13 +92,15 @@ def test_frequent_values_and_zero_become_atoms():
 def test_cells_are_ordered_by_value_up_to_their_bucket(values):
     """Going through the cells in order, buckets ascend, and a bucket's rest stands before its atoms."""
     grid = fit_grid(values)
-    codes = np.unique(cell_codes(values, grid))
-    order, atom = cell_order(codes, grid)
-    buckets = bucket_of(codes[order], grid)
-    assert (np.diff(buckets) >= 0).all()
-    same = np.diff(buckets) == 0
-    assert not (same & ~atom[1:]).any()
-    exact = grid.atoms[codes[order][atom] - ATOM_BASE]
+    codes = cell_codes(values, grid)
+    shared = SharedCells.of([codes[::2], codes[1::2]], grid)
+    assert (shared.codes[shared.place[codes]] == codes).all()
+    assert (shared.buckets == bucket_of(shared.codes, grid)).all()
+    assert (np.diff(shared.buckets) >= 0).all()
+    same = np.diff(shared.buckets) == 0
+    assert not (same & ~shared.atom[1:]).any()
+    assert np.isin(shared.buckets, shared.codes).all()
+    exact = grid.atoms[shared.codes[shared.atom] - ATOM_BASE]
     assert (np.diff(exact) > 0).all()
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mlobs_pipelines.core.metrics.chi_square import point_01
 from mlobs_pipelines.core.metrics.estimates import effective, layers, ratio
 from mlobs_pipelines.core.metrics.registry import metric
 from mlobs_pipelines.core.summaries import Additive, FeatureSummary
@@ -56,10 +57,8 @@ def psi_noise(n: Ints, m: int | Ints, bins: int) -> Floats:
 
     Yurdakul and Naranjo (2020). NaN where either side has no rows.
     """
-    from scipy.special import chdtri  # noqa: PLC0415 - costs more to import than the rest of core
-
     spread = ratio(1, n) + ratio(1, m)
-    return np.asarray(spread * chdtri(bins - 1, 0.01) if bins > 1 else spread * 0)
+    return np.asarray(spread * (point_01(bins - 1) if bins > 1 else 0))
 
 
 def weighted_psi_noise(bins: Amounts, squared: Amounts, baseline_bins: Ints) -> Floats:
@@ -142,7 +141,8 @@ def ks(window_cells: Amounts, baseline_cells: Ints, atom: Flags) -> tuple[Floats
     distance, bound : (...,) float64
         NaN where either side has no rows.
     """
-    (low_1, high_1), (low_2, high_2) = _range(window_cells, atom), _range(baseline_cells, atom)
+    source = np.maximum.accumulate(np.where(atom, -1, np.arange(atom.size)))
+    (low_1, high_1), (low_2, high_2) = (_range(cells, source) for cells in (window_cells, baseline_cells))
     above, below = high_1 - low_2, high_2 - low_1
     distance = np.max(np.abs(high_1 - high_2), axis=-1, initial=0)
     most = np.max(np.maximum(above, below), axis=-1, initial=0)
@@ -158,13 +158,12 @@ def _defined(window_cells: Amounts, baseline_cells: Ints) -> Flags:
     return np.asarray((window_cells.sum(axis=-1) > 0) & (baseline_cells.sum(axis=-1) > 0))
 
 
-def _range(cells: Amounts, atom: Flags) -> tuple[Floats, Floats]:
+def _range(cells: Amounts, source: Ints) -> tuple[Floats, Floats]:
     """Least and greatest cumulative share that is possible at each cell's upper end.
 
-    The open rows are those of the nearest cell, at or before, that has an inner order.
+    The open rows are those of the nearest cell, at or before, that has an inner order: `source`, -1 for none.
     """
     n = np.maximum(cells.sum(axis=-1, keepdims=True), 1)
-    source = np.maximum.accumulate(np.where(atom, -1, np.arange(atom.size)))
     high = np.cumsum(cells, axis=-1) / n
     open_rows = np.where(source >= 0, np.take(cells, np.maximum(source, 0), axis=-1), 0) / n
     return high - open_rows, high

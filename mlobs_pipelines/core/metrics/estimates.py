@@ -25,8 +25,9 @@ def ratio(numerator: Any, denominator: Any) -> Floats:  # noqa: ANN401 - arrays 
     >>> ratio(np.array([1, 2]), np.array([4, 0]))
     array([0.25,  nan])
     """
-    top, bottom = np.broadcast_arrays(np.asarray(numerator, np.float64), np.asarray(denominator, np.float64))
-    result: Floats = np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
+    top, bottom = np.asarray(numerator, np.float64), np.asarray(denominator, np.float64)
+    result: Floats = np.full(np.broadcast(top, bottom).shape, np.nan)
+    np.divide(top, bottom, out=result, where=bottom > 0)
     return result
 
 
