@@ -22,7 +22,8 @@ from mlobs_pipelines.contracts.folder import ModelSpec, load_models
 from mlobs_pipelines.core.buckets import LOGIT_LIMIT, score_codes
 from mlobs_pipelines.core.metrics import METRICS
 from mlobs_pipelines.core.vocabulary import Floats
-from mlobs_pipelines.engine.groups import UNKNOWN, WEIGHT
+from mlobs_pipelines.engine.folding import UNKNOWN
+from mlobs_pipelines.engine.groups import WEIGHT
 from mlobs_pipelines.settings import Settings
 from mlobs_pipelines.store.lake import Between, Lake
 from mlobs_pipelines.store.metric_store import MetricStore

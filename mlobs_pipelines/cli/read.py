@@ -13,7 +13,7 @@ from mlobs_pipelines.contracts.durations import format_duration
 from mlobs_pipelines.core.metrics import METRICS, Metric
 from mlobs_pipelines.core.vocabulary import Maturity, Verdict, Window
 from mlobs_pipelines.destinations import terminal
-from mlobs_pipelines.engine.groups import CROSS
+from mlobs_pipelines.engine.folding import CROSS
 from mlobs_pipelines.settings import Settings
 from mlobs_pipelines.store.metric_store import ANY, MetricStore
 from mlobs_pipelines.store.tables import METRIC_COLUMNS

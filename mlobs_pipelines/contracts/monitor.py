@@ -276,6 +276,9 @@ class Monitor(Section):
         Columns whose values split every metric.
     crosses
         Pairs of segments whose combined values split every metric too.
+    segment_cap
+        How many values of a segment, or of a cross, have metrics of their own: the most frequent ones of each
+        version's training set; the others are one, `__other__`.
     attributions
         How the columns of predictions are named that hold each feature's attribution, such as its SHAP value;
         None where the log has none.
@@ -315,6 +318,7 @@ class Monitor(Section):
     entities: Columns = ()
     segments: Columns = ()
     crosses: tuple[Annotated[Columns, Field(min_length=2, max_length=2)], ...] = ()
+    segment_cap: Annotated[int, Field(ge=1, le=100_000)] = 200
     features: Annotated[tuple[Feature, ...], Field(min_length=1)]
     feature_views: dict[Name, FeatureView] = Field(default_factory=dict)
     attributions: PerFeature | None = None

@@ -12,9 +12,11 @@ from mlobs_pipelines.defs.checks import Finding, Look, partitioned_check
 from mlobs_pipelines.defs.lineage import asset_key, described, summary
 from mlobs_pipelines.defs.pictures import picture
 from mlobs_pipelines.defs.resources import Site
+from mlobs_pipelines.engine.folding import OTHER
 from mlobs_pipelines.steps.baseline import measure_baselines
 from mlobs_pipelines.steps.layouts import BASELINE_LAYOUT, STATISTICS_LAYOUT
 from mlobs_pipelines.steps.metrics import score
+from mlobs_pipelines.steps.segments import folded_by_day
 from mlobs_pipelines.steps.statistics import measure
 from mlobs_pipelines.steps.walk import Walk
 from mlobs_pipelines.store.metric_store import MetricStore
@@ -50,6 +52,9 @@ def measure_parts(site: Site, spec: ModelSpec) -> Iterator[Part]:
         ],
         kinds={"numpy"},
     )
+    if spec.monitor.segments:
+        says = "No segment has more values than segment_cap: each has metrics of its own."
+        yield partitioned_check(site, spec, "statistics", "segments", says, _segments)
     yield table_asset(
         site,
         spec,
@@ -83,6 +88,23 @@ def _baseline(site: Site, spec: ModelSpec) -> dg.AssetsDefinition:
         return dg.MaterializeResult(metadata={**summary(outcomes), **ids})
 
     return baseline
+
+
+def _segments(walk: Walk, days: Sequence[date]) -> Mapping[date, Finding]:
+    found = folded_by_day(walk, days)
+    return {day: _folded(found.get(day, {}), walk.spec.monitor.segment_cap) for day in days}
+
+
+def _folded(rows: Mapping[str, int], cap: int) -> Finding:
+    metadata = {f"rows_folded_{name}": dg.MetadataValue.int(count) for name, count in sorted(rows.items())}
+    if not rows:
+        return Finding(passed=True, description="Every value of a segment is counted by itself.")
+    named = ", ".join(f"{name} ({count:,} rows)" for name, count in sorted(rows.items()))
+    text = (
+        f"More than {cap:,} values: counted together as {OTHER} are those that are not among the training "
+        f"set's most frequent ones of {named}. Raise segment_cap, or segment by something coarser."
+    )
+    return Finding(passed=False, description=text, severe=False, metadata=metadata)
 
 
 def _family(spec: ModelSpec, family: str) -> Look:

@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 
 from mlobs_pipelines.core.vocabulary import Floats, Ints
 from mlobs_pipelines.engine.arrow import numbers_in, of_numbers, of_texts
-from mlobs_pipelines.engine.features import MAX_CATEGORIES, OTHER
-from mlobs_pipelines.engine.groups import GROUP_COLUMNS, UNKNOWN, WEIGHT, Groups
+from mlobs_pipelines.engine.features import MAX_CATEGORIES
+from mlobs_pipelines.engine.folding import OTHER, UNKNOWN
+from mlobs_pipelines.engine.groups import GROUP_COLUMNS, WEIGHT, Groups
 from mlobs_pipelines.engine.parts import EXCESS, EXCESS_ONCE, EXCESS_TWICE, Counted
 
 __all__ = [

@@ -12,15 +12,18 @@ import pyarrow.compute as pc
 
 from mlobs_pipelines.core.buckets import Grid
 from mlobs_pipelines.core.coding import FIRST, NOT_FINITE, NULL, NumberSlots
+from mlobs_pipelines.core.distinct import REGISTERS, register_of
 from mlobs_pipelines.core.tally import Cells
 from mlobs_pipelines.core.vocabulary import Flags, Floats, Ints
 from mlobs_pipelines.engine.arrow import flags_in, numbers_in, of_empty, of_numbers, of_texts
+from mlobs_pipelines.engine.folding import OTHER
 from mlobs_pipelines.engine.groups import Assigned, Groups, Rows, dictionary, positions
+from mlobs_pipelines.engine.hashing import hashed
 from mlobs_pipelines.engine.moments import Moments
 from mlobs_pipelines.engine.parts import Counted, FlagPart, Tallies, cells_of, excess
 
+DISTINCT = "distinct"  # part: registers of the hashes of all categories of a group, where some were folded
 MAX_CATEGORIES = 1000
-OTHER = "__other__"
 OVERFLOW_CODES = {"categories": 0, "rows": 1}
 RECOMPUTED = "pit__"
 SAME = 1e-9
@@ -98,7 +101,7 @@ class NamePart:
     """A categorical column by its values; nulls are counted as a state of rows.
 
     Beyond ``MAX_CATEGORIES`` values in a group the rarest are folded into ``OTHER``; how many values and rows
-    these were is stored beside.
+    these were is stored beside, and the registers that tell how many values there were on several days.
     """
 
     def __init__(self, cuts: int, subject: str) -> None:
@@ -139,6 +142,7 @@ class NamePart:
             rare = _rare(cells)
             if rare.any():
                 yield Counted(cut, self._subject, "overflow", _overflow(cells, rare))
+                yield Counted(cut, self._subject, DISTINCT, _registers(cells, rare, hashed(names)))
             yield Counted(cut, self._subject, "categories", _capped(cells, rare, other), names)
             for sign, more in excess(self._tallies, groups, cut, cells, order[cells.codes]):
                 kept = _capped(more, _rare(more), other)
@@ -193,6 +197,17 @@ def _overflow(cells: Cells, rare: Flags) -> Cells:
     table = np.zeros((int(cells.groups.max()) + 1, len(OVERFLOW_CODES)), dtype=np.int64)
     np.add.at(table[:, OVERFLOW_CODES["categories"]], cells.groups[rare], 1)
     np.add.at(table[:, OVERFLOW_CODES["rows"]], cells.groups[rare], cells.counts[rare])
+    return cells_of(table)
+
+
+def _registers(cells: Cells, rare: Flags, hashes: Ints) -> Cells:
+    """Registers of every group in which a category is rare; each cell's count is what a register holds."""
+    register, rank = register_of(hashes)
+    folded = np.zeros(int(cells.groups.max()) + 1, dtype=bool)
+    folded[cells.groups[rare]] = True
+    mine = folded[cells.groups]
+    table = np.zeros((folded.size, REGISTERS), dtype=np.int64)
+    np.maximum.at(table, (cells.groups[mine], register[cells.codes[mine]]), rank[cells.codes[mine]])
     return cells_of(table)
 
 

@@ -5,7 +5,7 @@ joint groups. What is counted in them is the business of `parts`.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 
 from mlobs_pipelines.core.vocabulary import Flags, Floats, Ints
 from mlobs_pipelines.engine.arrow import flags_in, numbers_in, of_empty
+from mlobs_pipelines.engine.folding import CROSS, UNKNOWN, Folding, Kept, Segment
 
 GROUP_COLUMNS = ("day", "model_version", "role", "segment", "segment_value")
-UNKNOWN = "__null__"
 WEIGHT = "sample_weight"
-CROSS = "+"
 _LARGEST = 1 << 60
 _TWO_BYTES = 1 << 16
 _BASE = ("day", "model_version", "role")
@@ -39,15 +38,23 @@ class Groups:
         Segment columns. The first segmentation is always that of all rows (segment ``""``).
     crosses
         Segments of several columns each, whose values are told apart together.
+    kept
+        Values that have groups of their own, by version and segment; all, where a segment is not named.
     """
 
-    def __init__(self, segments: Sequence[str] = (), crosses: Sequence[Sequence[str]] = ()) -> None:
+    def __init__(
+        self,
+        segments: Sequence[str] = (),
+        crosses: Sequence[Sequence[str]] = (),
+        kept: Mapping[Segment, Kept] | None = None,
+    ) -> None:
         self._cuts: list[Key] = [(), *((name,) for name in segments), *(tuple(cross) for cross in crosses)]
         self._columns = list(dict.fromkeys([*_BASE, *(name for cut in self._cuts for name in cut)]))
         self._joint: dict[Key, int] = {}
         self._keys: list[dict[Key, int]] = [{} for _ in self._cuts]
         self._unions: list[list[int]] = [[] for _ in self._cuts]
         self.heavy: list[set[int]] = [set() for _ in self._cuts]
+        self.folding = Folding(kept or {}, self._cuts[1:])
 
     @property
     def cuts(self) -> int:
@@ -63,6 +70,7 @@ class Groups:
             If a weight is not a finite number of at least 1.
         """
         codes, names = zip(*(coded(rows.column(name)) for name in self._columns), strict=True)
+        codes, names = zip(*map(self._folded, self._columns, codes, names), strict=True)
         first, local = _distinct(_combined(codes, [len(words) for words in names]))
         picked = (
             [words[code] for code in some[first].tolist()] for some, words in zip(codes, names, strict=True)
@@ -72,6 +80,17 @@ class Groups:
         for heavy, ids in zip(self.heavy, assigned.heavy_groups(), strict=True):
             heavy.update(ids)
         return assigned
+
+    def _folded(
+        self, column: str, codes: NDArray[np.integer], names: list[str]
+    ) -> tuple[NDArray[np.integer], list[str]]:
+        """The values of a column without those that are folded whatever they are crossed with."""
+        values = self.folding.column(column, names)
+        if values is names:
+            return codes, names
+        distinct = list(dict.fromkeys(values))
+        place = {value: at for at, value in enumerate(distinct)}
+        return np.array([place[value] for value in values]).take(codes), distinct
 
     def keys(self, cut: int) -> list[Key]:
         """(day, version, role, segment, segment value) of each group of a segmentation."""
@@ -87,8 +106,9 @@ class Groups:
             self._joint[key] = len(self._joint)
             value = dict(zip(self._columns, key, strict=True))
             for cut, keys, union in zip(self._cuts, self._keys, self._unions, strict=True):
-                group = tuple(value[name] for name in (*_BASE, *cut))
-                union.append(keys.setdefault(group, len(keys)))
+                base, own = ([value[name] for name in names] for names in (_BASE, cut))
+                segment = (self.folding.value(value["model_version"], CROSS.join(cut), own),) if cut else ()
+                union.append(keys.setdefault((*base, *segment), len(keys)))
         return self._joint[key]
 
 

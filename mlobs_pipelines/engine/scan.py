@@ -4,8 +4,8 @@ The parts are the contract between scanning and measuring; `core.summaries` says
 Counting features is `features`, the accumulators are `parts`, the stored form is `cells`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import pyarrow as pa
@@ -23,13 +23,15 @@ from mlobs_pipelines.engine.features import (
     feature_of,
     floats,
 )
+from mlobs_pipelines.engine.folding import Folding, Kept, Segment
 from mlobs_pipelines.engine.groups import Groups, Rows
+from mlobs_pipelines.engine.hashing import numbered
 from mlobs_pipelines.engine.lags import STATE_CODES, Lags
 from mlobs_pipelines.engine.pairs import pairs_of
 from mlobs_pipelines.engine.parts import Counted, Part
 from mlobs_pipelines.engine.reading import BATCH_ROWS
 from mlobs_pipelines.engine.requests import Requests
-from mlobs_pipelines.engine.sample import RowSample, numbered
+from mlobs_pipelines.engine.sample import RowSample
 from mlobs_pipelines.engine.scores import CONFUSION_CODES, ERROR_CODES, RELIABILITY_BINS, ScorePlan, scores_of
 from mlobs_pipelines.engine.threads import all_done
 
@@ -81,6 +83,8 @@ class ScanPlan:
     sample, sampled
         How many whole rows are kept per day, version and role, by the hash of ``prediction_id``, and which
         features of them.
+    kept
+        Values of segments that have statistics of their own; all, where a segment is not named.
     """
 
     features: tuple[FeaturePlan, ...]
@@ -96,11 +100,16 @@ class ScanPlan:
     attributions: Mapping[str, str] = field(default_factory=dict)
     sample: int = 0
     sampled: tuple[str, ...] = ()
+    kept: Mapping[Segment, Kept] = field(default_factory=dict)
 
     @property
     def scores(self) -> ScorePlan:
         """What the model's scores are."""
         return ScorePlan(self.thresholds, self.classes, self.values)
+
+    def closed(self, full: Collection[Segment]) -> "ScanPlan":
+        """The same with no room for other values than those kept in some segments."""
+        return replace(self, kept={**self.kept, **{key: replace(self.kept[key], room=0) for key in full}})
 
     def row_samples(self) -> list[RowSample]:
         """What keeps whole rows, if any are kept."""
@@ -149,7 +158,7 @@ class LogScan:
     """
 
     def __init__(self, plan: ScanPlan) -> None:
-        self._groups = Groups(plan.segments, plan.crosses)
+        self._groups = Groups(plan.segments, plan.crosses, plan.kept)
         cuts = self._groups.cuts
         self._features = _features(cuts, plan)
         self._requests = Requests(cuts, plan.good_status, plan.timeout_status)
@@ -160,6 +169,11 @@ class LogScan:
         rows = self._groups.assign(batch)
         parts = [self._requests, *self._features, *self._samples]
         all_done([partial(part.add, rows, batch) for part in parts], batch.num_rows)
+
+    @property
+    def folding(self) -> Folding:
+        """Which values of segments were folded."""
+        return self._groups.folding
 
     def finish(self) -> pa.Table:
         """Rows of ``CELLS_SCHEMA``."""
@@ -190,7 +204,7 @@ class LabelScan:
     """
 
     def __init__(self, plan: ScanPlan) -> None:
-        self._plan, self._groups = plan, Groups(plan.segments, plan.crosses)
+        self._plan, self._groups = plan, Groups(plan.segments, plan.crosses, plan.kept)
         cuts = self._groups.cuts
         self._scores, self._lags = scores_of(cuts, plan.scores), Lags(cuts, plan.lag_unit_s, plan.horizons_s)
         self._class_lags = ClassLags(cuts, plan.scores, plan.lag_unit_s, plan.horizons_s[-1])
@@ -204,6 +218,11 @@ class LabelScan:
         counting = (self._scores, self._lags, self._class_lags, self._development)
         works = [partial(part.add, rows, scored) for part in counting]
         all_done([*works, partial(self._pairs.add, scored)], scored.num_rows)
+
+    @property
+    def folding(self) -> Folding:
+        """Which values of segments were folded."""
+        return self._groups.folding
 
     def finish(self) -> pa.Table:
         """Rows of ``CELLS_SCHEMA``."""
@@ -228,7 +247,7 @@ class TrainingScan:
     """
 
     def __init__(self, plan: ScanPlan) -> None:
-        self._groups = Groups(plan.segments, plan.crosses)
+        self._groups = Groups(plan.segments, plan.crosses, plan.kept)
         self._features = _features(self._groups.cuts, plan)
         self._scores = [Part(self._groups.cuts, "score", "cells")] if plan.scores.binary else []
         self._samples, self._seen = plan.row_samples(), 0
@@ -242,6 +261,11 @@ class TrainingScan:
         for sample in self._samples:
             sample.add(rows, batch, numbered(self._seen, batch.num_rows))
         self._seen += batch.num_rows
+
+    @property
+    def folding(self) -> Folding:
+        """Which values of segments were folded."""
+        return self._groups.folding
 
     def finish(self) -> pa.Table:
         """Rows of ``CELLS_SCHEMA``."""

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlobs_pipelines.core.buckets import ATOM_BASE, Grid, SharedCells, bucket_edges
+from mlobs_pipelines.core.distinct import Registers
 from mlobs_pipelines.core.summaries import (
     DecisionSummary,
     FeatureSummary,
@@ -24,6 +25,7 @@ from mlobs_pipelines.core.vocabulary import Amounts, Flags, Floats, Ints
 from mlobs_pipelines.engine.arrow import flags_in, numbers_in, of_texts, sorted_texts
 from mlobs_pipelines.engine.moments import MOMENTS
 from mlobs_pipelines.steps.binning import SCORE, FeatureBaseline
+from mlobs_pipelines.steps.folded import registers
 from mlobs_pipelines.steps.unnested import Located
 from mlobs_pipelines.steps.windows import (
     SCORE_PARTS,
@@ -46,6 +48,7 @@ class _Cells:
     ordered: bool
     low: Floats | None = None
     high: Floats | None = None
+    registers: Registers | None = None
 
 
 def feature_summary(counts: Counts, baseline: Counts, name: str, binned: FeatureBaseline) -> FeatureSummary:
@@ -58,6 +61,8 @@ def _feature(counts: Counts, baseline: Counts, name: str, binned: FeatureBaselin
         _numeric(counts, baseline, name, binned) if binned.grid else _named(counts, baseline, name, binned)
     )
     found = _beside(counts, baseline, cells, counts.counts(name, "rows", 3), baseline.counts(name, "rows", 3))
+    if cells.registers is not None:
+        found = replace(found, registers=cells.registers)
     if binned.grid is None or (name, MOMENTS) not in counts.parts:
         return found
     first, second = (array[..., 0] for array in counts.sums(name, MOMENTS, 1))
@@ -213,7 +218,15 @@ def _named(counts: Counts, baseline: Counts, name: str, binned: FeatureBaseline)
     own = pc.index_in(names, of_texts(binned.categories))
     bins = np.where(flags_in(own.is_valid()), numbers_in(own).astype(np.int64), len(binned.categories))
     width = len(binned.categories) + 1
-    return _Cells(windows, base, np.ones(len(names), dtype=bool), bins, width, ordered=False)
+    return _Cells(
+        windows,
+        base,
+        np.ones(len(names), dtype=bool),
+        bins,
+        width,
+        ordered=False,
+        registers=registers(counts, name, names, windows),
+    )
 
 
 def _dense(

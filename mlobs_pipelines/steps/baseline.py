@@ -33,6 +33,7 @@ from mlobs_pipelines.steps.binning import RARE, SCORE
 from mlobs_pipelines.steps.bins import BaselineError, sampled_features, stored_grids
 from mlobs_pipelines.steps.layouts import BASELINE_FEATURES, BASELINE_LAYOUT, LABELS
 from mlobs_pipelines.steps.samples import BASELINE_ROWS
+from mlobs_pipelines.steps.segments import trained
 from mlobs_pipelines.steps.training import LABEL, labelled, numeric, scored
 from mlobs_pipelines.steps.walk import Outcome, Walk
 from mlobs_pipelines.store.content import content_hash
@@ -173,6 +174,7 @@ def _statistics(
         values=values,
         sample=BASELINE_ROWS if monitor.multivariate else 0,
         sampled=sampled_features(walk.spec),
+        kept=trained(monitor, version, rows),
     )
     if set(monitor.attribution_columns.values()) <= set(rows.column_names):
         plan = replace(plan, attributions=monitor.attribution_columns)

@@ -132,7 +132,7 @@ def _summaries(
     training = _Training.of(given.training)
     for group in counts.groups:
         mine, before = (
-            replace(owner, parts=parts.get(group, {}), groups=[group])
+            owner.of_group(group, parts.get(group, {}))
             for owner, parts in zip((counts, days), split, strict=True)
         )
         codes = _codes([*_flats(mine, score_parts(counts)), *_flats(before, SIDES)], training.codes)
@@ -144,9 +144,9 @@ def _summaries(
 
 def _by_group(counts: Counts) -> Mapping[Group, dict[tuple[str, str], Any]]:
     found: dict[Group, dict[tuple[str, str], Any]] = {}
-    for name, rows in counts.parts.items():
+    for name in counts.parts:
         if name[0] == SCORE:
-            for group, some in split_by_group(rows).items():
+            for group, some in split_by_group(counts.parts[name]).items():
                 found.setdefault(group, {})[name] = some
     return found
 

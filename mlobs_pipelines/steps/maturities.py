@@ -87,12 +87,12 @@ def developed(
 def at_maturity(counts: Counts, horizon_s: float) -> Counts:
     """Statistics of scores with the labels known at an age, of all rows together."""
     parts: dict[tuple[str, str], list[pa.Table]] = defaultdict(list)
-    for (subject, part), rows in counts.parts.items():
+    for subject, part in counts.parts:
         about, stretch = stretch_of(subject)
         if stretch and stretch_holds(stretch, horizon_s):
-            parts[about, part].append(rows)
+            parts[about, part].append(counts.parts[subject, part])
     merged = {key: pa.concat_tables(tables) for key, tables in parts.items()}
-    return replace(counts, parts=merged, groups=[EVERYONE])
+    return counts.of_group(EVERYONE, merged)
 
 
 def _measured(spec: ModelSpec, baseline: Baseline, counts: Counts) -> Iterator[tuple[Metric, Estimate]]:

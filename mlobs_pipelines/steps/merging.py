@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from mlobs_pipelines.core.vocabulary import Floats, Ints
 from mlobs_pipelines.engine.cells import CELLS_SCHEMA, Flat, flatten
+from mlobs_pipelines.engine.features import DISTINCT
 from mlobs_pipelines.engine.moments import EXTREMES
 from mlobs_pipelines.engine.sample import SAMPLE
 from mlobs_pipelines.steps.binning import SCORE
@@ -71,9 +72,9 @@ def _merged_part(rows: pa.Table, day: str, role: str) -> pa.Table:
     encoded = keys.combine_chunks().dictionary_encode()
     first = np.unique(encoded.indices.to_numpy(), return_index=True)[1]
     flat = flatten(rows)
-    extreme = rows.column("part")[0].as_py() == EXTREMES
-    merge = _extreme if extreme else _sum
-    lists = _added(flat, encoded.indices.to_numpy()[flat.row].astype(np.int64), first.size, merge)
+    part = rows.column("part")[0].as_py()
+    merges = np.maximum if part == DISTINCT else np.add, _extreme if part == EXTREMES else _sum
+    lists = _added(flat, encoded.indices.to_numpy()[flat.row].astype(np.int64), first.size, *merges)
     columns = {name: rows.column(name).take(pa.array(first)) for name in (*_KEPT, "subject", "part")}
     constant = {"day": day, "role": role}
     columns |= {name: pa.repeat(pa.scalar(text), first.size) for name, text in constant.items()}
@@ -92,15 +93,15 @@ def _extreme(name: str, place: Ints, values: Floats, cells: int) -> Floats:
     return found
 
 
-def _added(flat: Flat, group: Ints, groups: int, merge: Merge) -> dict[str, pa.Array]:
-    """Lists of every group with one entry per code."""
+def _added(flat: Flat, group: Ints, groups: int, count: np.ufunc, merge: Merge) -> dict[str, pa.Array]:
+    """Lists of every group with one entry per code; `count` merges counts, `merge` the two values beside."""
     names = None if flat.names is None else flat.names.dictionary_encode()
     codes = flat.codes.astype(np.int64) if names is None else names.indices.to_numpy().astype(np.int64)
     width = int(codes.max(initial=0)) + 1
     cells, place = np.unique(group * width + codes, return_inverse=True)
     offsets = pa.array(np.searchsorted(cells, np.arange(groups + 1) * width), pa.int32())
     counts = np.zeros(cells.size, dtype=np.int64)
-    np.add.at(counts, place, flat.counts)
+    count.at(counts, place, flat.counts)
     values = {"counts": pa.array(counts)}
     plain = pa.array(cells % width, pa.int64())
     if names is None:

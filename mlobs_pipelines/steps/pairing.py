@@ -5,7 +5,7 @@ Groups are taken one by one, since a small one fills few of the cells that a lar
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,7 @@ def pair_summaries(counts: Counts, task: str) -> Iterator[Pairs]:
     by_group = {name: split_by_group(counts.parts[name]) for name in counts.parts if name[0] == PAIR}
     for group in counts.groups:
         mine = {name: found[group] for name, found in by_group.items() if group in found}
-        layers = replace(counts, parts=mine, groups=[group], cells=None).layers()
+        layers = counts.of_group(group, mine).layers()
         yield weighted(*(_BUILD[task](layer) for layer in layers))
 
 

@@ -4,13 +4,15 @@ Rows come from the lake batch by batch, so a day of any size takes the same memo
 `engine.scan`; turning counts into metrics is the metrics step.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlobs_pipelines.engine.champions import beside_champion
+from mlobs_pipelines.engine.folding import Segment
 from mlobs_pipelines.engine.groups import WEIGHT
 from mlobs_pipelines.engine.reading import beside, partition_batches
 from mlobs_pipelines.engine.requests import QUEUE_COLUMN
@@ -18,13 +20,39 @@ from mlobs_pipelines.engine.scan import RECOMPUTED, LabelScan, LogScan, ScanPlan
 from mlobs_pipelines.steps.bins import load_baselines, scan_plan
 from mlobs_pipelines.steps.labelled import KEY, Known, known, moments
 from mlobs_pipelines.steps.layouts import STATISTICS_LAYOUT, labelled_layout, log_layout, snapshots_layout
-from mlobs_pipelines.steps.walk import Outcome, Outcomes, Walk, chunks, published
+from mlobs_pipelines.steps.segments import folded_rows, kept, note
+from mlobs_pipelines.steps.walk import Evidence, Outcome, Outcomes, Walk, chunks, published
 from mlobs_pipelines.store.layout import TableLayout
 from mlobs_pipelines.store.tables import as_of_key
 
 HISTORY = ("early", "revisions", "conflict", "said_labels", "said_lags_s")
 LOG_COLUMNS = ("day", KEY, "predicted_at", "model_version", "role", "status", "latency_ms", QUEUE_COLUMN)
 LABEL_COLUMNS = ("day", KEY, "model_version", "role", "label", "state", "lag_s", "age_s", "as_of", *HISTORY)
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """What one day came to.
+
+    Attributes
+    ----------
+    cells, rows
+        Stored rows, and how many rows its log has.
+    folded, full
+        How many values of each segment were folded, and where there was no room for all.
+    """
+
+    cells: pa.Table
+    rows: int
+    folded: Mapping[str, int]
+    full: Collection[Segment]
+
+    def facts(self) -> dict[str, Evidence]:
+        """What was folded, for people."""
+        if not self.folded:
+            return {}
+        rows = sum(folded_rows(self.cells).values())
+        return {"segment_values_folded": sum(self.folded.values()), "segment_rows_folded": rows}
 
 
 def measure(walk: Walk, days: Sequence[date]) -> Outcomes:
@@ -39,7 +67,7 @@ def measure(walk: Walk, days: Sequence[date]) -> Outcomes:
     BaselineError
         If a declared version's baseline has not been measured.
     """
-    plan = scan_plan(walk, load_baselines(walk))
+    plan = replace(scan_plan(walk, load_baselines(walk)), kept=kept(walk))
     outcomes: Outcomes = {}
     for chunk in chunks("statistics", days):
         outcomes |= _measure_chunk(walk, plan, chunk)
@@ -49,14 +77,14 @@ def measure(walk: Walk, days: Sequence[date]) -> Outcomes:
 def _measure_chunk(walk: Walk, plan: ScanPlan, days: list[date]) -> Outcomes:
     looks = moments(walk, days)
     partitions = [(day.isoformat(), as_of_key(moment)) for day, moment in looks.items()]
-    rows: dict[str, int] = {}
+    counted: dict[str, _Counted] = {}
 
     def compute() -> pa.Table:
         # Labels are read after the table's version was: a run that had more of them cannot be undone.
         labels, stamped = known(walk, looks), []
         for day, moment in looks.items():
-            cells, rows[day.isoformat()] = _count_day(walk, plan, labels, day.isoformat(), moment)
-            stamped.append(_stamped(cells, moment))
+            counted[day.isoformat()] = _count_day(walk, plan, labels, day.isoformat(), moment)
+            stamped.append(_stamped(counted[day.isoformat()].cells, moment))
         return pa.concat_tables(stamped)
 
     versions = walk.lake.update(walk.model, STATISTICS_LAYOUT, partitions, compute, commit=walk.commit)
@@ -68,14 +96,19 @@ def _measure_chunk(walk: Walk, plan: ScanPlan, days: list[date]) -> Outcomes:
     for day, (text, key) in zip(sorted(days), sorted(partitions), strict=True):
         inputs = {name: hashes[text] for name, hashes in sources.items() if text in hashes}
         version = versions[(text, key)]
-        result[day] = Outcome(rows[text], version.rows, 0, version, inputs, {"as_of": key})
+        facts = {"as_of": key, **counted[text].facts()}
+        said = note(counted[text].folded, walk.spec.monitor.segment_cap)
+        result[day] = Outcome(counted[text].rows, version.rows, 0, version, inputs, facts, said)
     return result
 
 
-def _count_day(
-    walk: Walk, plan: ScanPlan, known_labels: Known, day: str, moment: datetime
-) -> tuple[pa.Table, int]:
-    """A day's stored rows, and how many rows its log has."""
+def _count_day(walk: Walk, plan: ScanPlan, known_labels: Known, day: str, moment: datetime) -> _Counted:
+    """Count a day, and once more where a segment has more new values than there is room for."""
+    found = _counted(walk, plan, known_labels, day, moment)
+    return _count_day(walk, plan.closed(found.full), known_labels, day, moment) if found.full else found
+
+
+def _counted(walk: Walk, plan: ScanPlan, known_labels: Known, day: str, moment: datetime) -> _Counted:
     log, labels, rows = LogScan(plan), LabelScan(plan), 0
     # Nothing of a day is counted that was not known yet when its labels were joined.
     for batch in _log_batches(walk, plan, day, moment):
@@ -84,7 +117,8 @@ def _count_day(
     labelled = known_labels.batches(day, (*LABEL_COLUMNS, *plan.scores.columns, *_cut_by(plan)))
     for batch in beside_champion(labelled, KEY, plan.scores.columns):
         labels.add(batch)
-    return pa.concat_tables([log.finish(), labels.finish()]), rows
+    cells = pa.concat_tables([log.finish(), labels.finish()])
+    return _Counted(cells, rows, log.folding.folded(), log.folding.full | labels.folding.full)
 
 
 def _log_batches(walk: Walk, plan: ScanPlan, day: str, moment: datetime) -> Iterator[pa.RecordBatch]:

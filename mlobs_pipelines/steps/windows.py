@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlobs_pipelines.core.buckets import LOGIT_LIMIT, SCORE_CELLS, bucket_edges
+from mlobs_pipelines.core.distinct import Registers
 from mlobs_pipelines.core.metrics.label_lag import CURVE_LAGS_H
 from mlobs_pipelines.core.summaries import (
     GroupSummary,
@@ -84,6 +85,10 @@ class Counts:
         if not any(heavy):
             return [self]
         return [self, replace(self, power=1), replace(self, power=2)]
+
+    def of_group(self, group: Group, parts: Mapping[tuple[str, str], pa.Table]) -> "Counts":
+        """The statistics of one group alone, whose rows of some parts are given."""
+        return replace(self, parts=parts, groups=[group], cells=None)
 
     def flat(self, subject: str, part: str) -> Located:
         """Cells of a part, with the group and the day of each."""
@@ -170,6 +175,16 @@ class Counts:
         flat, group, day = self.flat(subject, part)
         first = self.windows(group, day, flat.codes, width, flat.sums)
         return first, self.windows(group, day, flat.codes, width, flat.squares)
+
+    def greatest(self, subject: str, part: str, width: int) -> Registers:
+        """Largest count of every code 0 … width - 1 in every window; 0 where there is none."""
+        flat, group, day = self._located(subject, part)
+        found = np.zeros((len(self.groups), len(self.spans), width), dtype=np.uint8)
+        for index, span in enumerate(self.spans):
+            first, last = ((end - self.days[0]).days for end in (span.start, span.end))
+            mine = (first <= day) & (day < last)
+            np.maximum.at(found[:, index], (group[mine], flat.codes[mine]), flat.counts[mine])
+        return found
 
     def extremes(self, subject: str) -> tuple[Floats, Floats]:
         """Least and greatest value of a number in every window; infinite where it has none.

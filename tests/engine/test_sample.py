@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mlobs_pipelines.engine.cells import CELLS_SCHEMA, SORT_BY
-from mlobs_pipelines.engine.sample import hashed, numbered
+from mlobs_pipelines.engine.hashing import hashed, numbered
 from mlobs_pipelines.engine.scan import LogScan, TrainingScan, scan_log, scan_training
 from tests.engine.test_scan import PLAN, table
 

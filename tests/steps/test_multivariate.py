@@ -11,7 +11,7 @@ import pytest
 from mlobs_pipelines.contracts.problems import ContractError
 from mlobs_pipelines.core.vocabulary import Window
 from mlobs_pipelines.core.windows import Span
-from mlobs_pipelines.engine.sample import hashed
+from mlobs_pipelines.engine.hashing import hashed
 from mlobs_pipelines.steps.arranged import arranged, single
 from mlobs_pipelines.steps.baseline import measure_baselines
 from mlobs_pipelines.steps.bins import sampled_features

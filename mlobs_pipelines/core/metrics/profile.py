@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from mlobs_pipelines.core.distinct import BOUND, distinct
 from mlobs_pipelines.core.metrics.estimates import (
     MIN_PROPORTION,
     Z95,
@@ -90,10 +91,19 @@ def _known(summary: FeatureSummary, found: Estimate) -> Estimate:
 
 @metric("cardinality", FeatureSummary, family="drift", takes="categories", detail=True)
 def cardinality(summary: FeatureSummary) -> Estimate:
-    """How many different categories the window has; those past the cap of what is counted apart are one."""
+    """How many different categories the window has.
+
+    Exact up to the cap of what is counted apart in a day; past it an estimate by HyperLogLog with 4,096
+    registers, whose standard error is 1.6 % of it: the bound is four of them.
+    """
     value = np.count_nonzero(summary.cells, axis=-1).astype(np.float64)
+    bound = np.zeros(value.shape)
+    if summary.registers is not None:
+        many = summary.registers.any(axis=-1)
+        value[many] = distinct(summary.registers[many])
+        bound[many] = BOUND * value[many]
     seen = np.asarray(summary.seen.cells.sum(axis=-1))
-    return Estimate(np.where(seen > 0, value, np.nan), seen)
+    return Estimate(np.where(seen > 0, value, np.nan), seen, bound=bound)
 
 
 @metric("value_mean", FeatureSummary, family="drift", takes="numbers", detail=True)

@@ -53,11 +53,10 @@ class Additive:
                 return value.total()
             if name in self.LEAST:
                 return np.minimum.reduce(value, axis=0, initial=np.inf)
-            return (
-                np.maximum.reduce(value, axis=0, initial=-np.inf)
-                if name in self.GREATEST
-                else value.sum(axis=0)
-            )
+            if name in self.GREATEST:
+                least = 0 if np.issubdtype(value.dtype, np.unsignedinteger) else -np.inf
+                return np.maximum.reduce(value, axis=0, initial=least)
+            return value.sum(axis=0)
 
         return self._each(merged)
 

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from mlobs_pipelines.core.distinct import Registers
 from mlobs_pipelines.core.summaries.additive import Additive
 from mlobs_pipelines.core.vocabulary import Amounts, Flags, Floats, Ints
 
@@ -36,6 +37,9 @@ class FeatureSummary(Additive):
         Extremes of these values; infinite where there is none, None where only cells are known.
     location
         A value near the feature's middle.
+    registers : (..., 4096) uint8
+        Of `core.distinct`, for windows in which more categories occur than were counted apart; 0 for others,
+        None where there is no such window.
     """
 
     n: Amounts
@@ -56,8 +60,9 @@ class FeatureSummary(Additive):
     least: Floats | None = None
     greatest: Floats | None = None
     location: float = 0.0
+    registers: Registers | None = None
     LEAST: ClassVar[tuple[str, ...]] = ("least",)
-    GREATEST: ClassVar[tuple[str, ...]] = ("greatest",)
+    GREATEST: ClassVar[tuple[str, ...]] = ("greatest", "registers")
     SHOWN: ClassVar[tuple[str, ...]] = (
         "n",
         "nulls",
