@@ -47,6 +47,7 @@ class Finding:
 
 
 Look = Callable[[Walk, Sequence[date]], Mapping[date, Finding]]
+Looks = Mapping[str, tuple[str, Look]]  # what a check promises, and how it looks, by the check's name
 
 
 def partitioned_check(
@@ -68,14 +69,20 @@ def partitioned_check(
 
     @dg.multi_asset_check(specs=[check_spec], name=f"{key.to_python_identifier()}__{name}")
     def check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
-        days = days_of(context)
-        findings = look(site.walk_of(context, spec), days)
-        targets = _targets(context.instance, key, days)
-        for day in days:
-            yield _evaluation(spec, check_spec.key, day, findings[day], targets.get(day.isoformat()))
+        walk = site.walk_of(context, spec)
+        yield from evaluations(context.instance, walk, check_spec.key, look, days_of(context))
         yield dg.Output(None, output_name=context.op_execution_context.op_def.output_defs[0].name)
 
     return check
+
+
+def evaluations(
+    instance: dg.DagsterInstance, walk: Walk, key: dg.AssetCheckKey, look: Look, days: Sequence[date]
+) -> Iterator[dg.AssetCheckEvaluation]:
+    """Look at some days, and tell what was found about the latest materialization of each."""
+    findings, targets = look(walk, days), _targets(instance, key.asset_key, days)
+    for day in days:
+        yield _evaluation(walk.spec, key, day, findings[day], targets.get(day.isoformat()))
 
 
 def _evaluation(

@@ -8,7 +8,7 @@ import polars as pl
 
 from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.defs.assets import Part, Upstream, table_asset
-from mlobs_pipelines.defs.checks import Finding, partitioned_check
+from mlobs_pipelines.defs.checks import Finding, Looks, partitioned_check
 from mlobs_pipelines.defs.resources import Site
 from mlobs_pipelines.engine.joins import EARLY_REACH_DAYS
 from mlobs_pipelines.steps.join import join
@@ -37,8 +37,13 @@ def join_parts(site: Site, spec: ModelSpec) -> Iterator[Part]:
         },
         kinds={"duckdb"},
     )
-    says = "No label is older than its prediction, and no prediction has two outcomes."
-    yield partitioned_check(site, spec, "labelled_predictions", "labels", says, _labels)
+    for name, (says, look) in join_looks().items():
+        yield partitioned_check(site, spec, "labelled_predictions", name, says, look)
+
+
+def join_looks() -> Looks:
+    """The checks of the join."""
+    return {"labels": ("No label is older than its prediction, and no prediction has two outcomes.", _labels)}
 
 
 def _labels(walk: Walk, days: Sequence[date]) -> Mapping[date, Finding]:

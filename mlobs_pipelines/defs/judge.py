@@ -8,7 +8,7 @@ import polars as pl
 
 from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.defs.assets import Part, Upstream, table_asset
-from mlobs_pipelines.defs.checks import Finding, Look, partitioned_check
+from mlobs_pipelines.defs.checks import Finding, Look, Looks, partitioned_check
 from mlobs_pipelines.defs.resources import Site
 from mlobs_pipelines.steps.judge import judge_slos
 from mlobs_pipelines.steps.walk import Walk
@@ -32,10 +32,15 @@ def judge_parts(site: Site, spec: ModelSpec) -> Iterator[Part]:
         upstream=[Upstream("metrics", before=reach)],
         kinds={"numpy"},
     )
-    says = "No error budget burns so fast that somebody must be told: at once (page) or in time (ticket)."
-    yield partitioned_check(site, spec, "slo_status", "burn_rate", says, _look(_burning))
-    says = "Every SLO keeps its target over its period: some error budget is left."
-    yield partitioned_check(site, spec, "slo_status", "error_budget", says, _look(_spent))
+    for named, (says, look) in slo_looks().items():
+        yield partitioned_check(site, spec, "slo_status", named, says, look)
+
+
+def slo_looks() -> Looks:
+    """The checks of the SLOs."""
+    burns = "No error budget burns so fast that somebody must be told: at once (page) or in time (ticket)."
+    spends = "Every SLO keeps its target over its period: some error budget is left."
+    return {"burn_rate": (burns, _look(_burning)), "error_budget": (spends, _look(_spent))}
 
 
 def _look(judge: Callable[[pl.DataFrame], Finding]) -> Look:

@@ -8,7 +8,7 @@ import polars as pl
 
 from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.defs.assets import Part, Upstream, common, table_asset
-from mlobs_pipelines.defs.checks import Finding, Look, partitioned_check
+from mlobs_pipelines.defs.checks import Finding, Look, Looks, partitioned_check
 from mlobs_pipelines.defs.lineage import asset_key, described, summary
 from mlobs_pipelines.defs.pictures import picture
 from mlobs_pipelines.defs.resources import Site
@@ -64,10 +64,14 @@ def measure_parts(site: Site, spec: ModelSpec) -> Iterator[Part]:
         upstream=[Upstream("statistics", before=WINDOW_REACH), Upstream("baseline", partitioned=False)],
         kinds={"numpy"},
     )
+    for family, (says, look) in metric_looks(spec).items():
+        yield partitioned_check(site, spec, "metrics", family, says, look)
+
+
+def metric_looks(spec: ModelSpec) -> Looks:
+    """The checks of the metrics: one per family that an objective is about."""
     judged = {spec.metrics[objective.metric].family for objective in spec.monitor.objectives}
-    for family, says in SAYS.items():
-        if family in judged:
-            yield partitioned_check(site, spec, "metrics", family, says, _family(spec, family))
+    return {family: (says, _family(spec, family)) for family, says in SAYS.items() if family in judged}
 
 
 def _baseline(site: Site, spec: ModelSpec) -> dg.AssetsDefinition:

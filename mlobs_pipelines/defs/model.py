@@ -11,6 +11,7 @@ from mlobs_pipelines.defs.jobs import jobs, schedules
 from mlobs_pipelines.defs.join import join_parts
 from mlobs_pipelines.defs.judge import judge_parts
 from mlobs_pipelines.defs.measure import measure_parts
+from mlobs_pipelines.defs.rescore import late_labels_sensor, rescore_job
 from mlobs_pipelines.defs.resources import Site
 from mlobs_pipelines.defs.retention import retention_job, retention_schedule
 from mlobs_pipelines.defs.snapshot import log_parts, snapshot_parts
@@ -22,15 +23,15 @@ STEPS = (ingest_parts, snapshot_parts, log_parts, join_parts, measure_parts, jud
 
 
 def model_definitions(site: Site, spec: ModelSpec) -> dg.Definitions:
-    """Assets, checks, jobs, schedules and the sensor of one model."""
+    """Assets, checks, jobs, schedules and sensors of one model."""
     parts = [part for step in STEPS for part in step(site, spec)]
     cleaning = retention_job(site, spec)
     return dg.Definitions(
         assets=[part for part in parts if not isinstance(part, dg.AssetChecksDefinition)],
         asset_checks=[part for part in parts if isinstance(part, dg.AssetChecksDefinition)],
-        jobs=[*jobs(spec), cleaning],
+        jobs=[*jobs(spec), rescore_job(site, spec), cleaning],
         schedules=[*schedules(spec), retention_schedule(spec, cleaning)],
-        sensors=[touched_sensor(spec)],
+        sensors=[touched_sensor(spec), late_labels_sensor(spec)],
     )
 
 

@@ -77,5 +77,8 @@ class Site:
         ValueError
             If the tag is no ISO-8601 instant with a time zone.
         """
-        run = context.run
+        return self.walk_at(context.run, spec)
+
+    def walk_at(self, run: dg.DagsterRun, spec: ModelSpec) -> Walk:
+        """Like `walk_of`, for a run that is not of assets."""
         return self.walk(spec, run.run_id, parse_as_of(run.tags.get(AS_OF_TAG)))

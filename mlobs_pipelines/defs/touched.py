@@ -1,22 +1,25 @@
 """Days whose rows changed in a run about other days: the sensor that asks for what depends on them.
 
-Ingest marks such materializations; here they become runs of the model's `recompute` job.
+Ingest marks such materializations; here they become runs of the model's `recompute` job. What late labels ask
+for is `rescore`'s business.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import date, timedelta
 
 import dagster as dg
 
 from mlobs_pipelines.contracts.folder import ModelSpec
-from mlobs_pipelines.contracts.odcs import DATASETS, Dataset
+from mlobs_pipelines.contracts.odcs import Dataset
 from mlobs_pipelines.defs.jobs import job_name, range_tags
 from mlobs_pipelines.defs.lineage import TOUCHED_TAG, asset_key
+from mlobs_pipelines.steps.arrivals import ranges
 from mlobs_pipelines.steps.snapshot import feature_reach_days
 
 PAGE = 1_000
 DAY = timedelta(days=1)
+WATCHED: tuple[Dataset, ...] = ("predictions", "features")
 
 
 def touched_sensor(spec: ModelSpec) -> dg.SensorDefinition:
@@ -28,18 +31,19 @@ def touched_sensor(spec: ModelSpec) -> dg.SensorDefinition:
         job_name=job_name(model, "recompute"),
         minimum_interval_seconds=60,
         description=(
-            "Late rows land in the day of their event. Recomputes every day that a run about other days has "
-            "changed, and the days that depend on it, once; days next to each other in one run."
+            "Late predictions and features land in the day of their event. Recomputes every day that a run "
+            "about other days has changed, and the days that depend on it, once; days next to each other in "
+            "one run."
         ),
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         seen: dict[str, int] = json.loads(context.cursor) if context.cursor else {}
         days: set[date] = set()
-        for dataset in DATASETS:
+        for dataset in WATCHED:
             changed, last = _changed(context.instance, model, dataset, seen.get(dataset, 0))
             days |= {day for one in changed for day in _depending(spec, dataset, one)}
             seen[dataset] = last
-        runs = [_request(first, last, seen) for first, last in _ranges(days)]
+        runs = [_request(first, last, seen) for first, last in ranges(days)]
         return dg.SensorResult(run_requests=runs, cursor=json.dumps(seen))
 
     return sensor
@@ -62,22 +66,12 @@ def _changed(instance: dg.DagsterInstance, model: str, dataset: Dataset, after: 
 
 
 def _depending(spec: ModelSpec, dataset: Dataset, day: date) -> Iterator[date]:
-    """Prediction days that read a day of a dataset: its own, lookups after it, labelled ones before."""
+    """Prediction days that read a day of a dataset: its own, and lookups after it."""
     after = feature_reach_days(spec) if dataset == "features" else 0
-    before = -(-spec.monitor.labels.horizon // DAY) if dataset == "labels" else 0
     last = spec.monitor.end_date or date.max
-    for offset in range(-before, after + 1):
+    for offset in range(after + 1):
         if spec.monitor.start_date <= day + offset * DAY <= last:
             yield day + offset * DAY
-
-
-def _ranges(days: Iterable[date]) -> Iterator[tuple[date, date]]:
-    ordered = sorted(days)
-    for position, day in enumerate(ordered):
-        if position == 0 or day - ordered[position - 1] > DAY:
-            first = day
-        if position + 1 == len(ordered) or ordered[position + 1] - day > DAY:
-            yield first, day
 
 
 def _request(first: date, last: date, seen: dict[str, int]) -> dg.RunRequest:

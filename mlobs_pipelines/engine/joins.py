@@ -201,20 +201,3 @@ def join_labels(
     ORDER BY log.prediction_id, log.model_version
     """  # noqa: S608 - names come from validated contracts and are quoted
     return duck.query(sql, {"log": log, "labels": labels})
-
-
-def orphan_labels(duck: Duck, labels: pa.Table, known_ids: pa.Table) -> pa.Table:
-    """Labels whose prediction id is in no prediction log, per arrival day.
-
-    Returns
-    -------
-    pyarrow.Table
-        ``day`` and ``orphans`` (rows), ordered by day.
-    """
-    return duck.query(
-        """
-        SELECT day, count(*) AS orphans FROM labels ANTI JOIN known_ids USING (prediction_id)
-        GROUP BY day ORDER BY day
-        """,
-        {"labels": labels, "known_ids": known_ids},
-    )

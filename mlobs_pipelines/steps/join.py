@@ -3,17 +3,18 @@
 Which labels a day's predictions have is `labelled`; here they are published and counted.
 """
 
-from collections.abc import Sequence
-from datetime import date, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlobs_pipelines.engine.joins import orphan_labels
+from mlobs_pipelines.steps.arrivals import HELD, Cells, keep, orphans, used
 from mlobs_pipelines.steps.labelled import Joined, joined, newest
 from mlobs_pipelines.steps.layouts import labelled_layout, log_layout
-from mlobs_pipelines.steps.walk import Evidence, Outcome, Outcomes, Walk, chunks, keys, published, texts
-from mlobs_pipelines.store.tables import SAMPLED_OUT
+from mlobs_pipelines.steps.stored import scored_days
+from mlobs_pipelines.steps.walk import Evidence, Outcome, Outcomes, Walk, chunks, keys, published
 
 
 def join(walk: Walk, days: Sequence[date]) -> Outcomes:
@@ -29,9 +30,43 @@ def join(walk: Walk, days: Sequence[date]) -> Outcomes:
         that arrived on that day.
     """
     outcomes: Outcomes = {}
-    for chunk in chunks("labelled_predictions", days):
+    for chunk in chunks("labelled_predictions", days, gaps=True):
+        found, counts = _join_chunk(walk, chunk), _orphans(walk, chunk)
+        outcomes |= {
+            day: replace(outcome, facts={**outcome.facts, "orphan_labels": counts.get(day.isoformat(), 0)})
+            for day, outcome in found.items()
+        }
+    return outcomes
+
+
+def rejoin(walk: Walk, days: Sequence[date]) -> Outcomes:
+    """Join days again whose labels have changed; only what the join of these days needs is read."""
+    outcomes: Outcomes = {}
+    for chunk in chunks("labelled_predictions", days, gaps=True):
         outcomes |= _join_chunk(walk, chunk)
     return outcomes
+
+
+def behind(walk: Walk, days: Sequence[date]) -> list[date]:
+    """Days whose last join lacks labels that are known now, or was not measured and scored to the end."""
+    found: list[date] = []
+    for chunk in chunks("labelled_predictions", days, gaps=True):
+        cells, before, done = joined(walk, chunk).use.cells, used(walk, chunk).cells, scored_days(walk)
+        differing = {
+            day for day, arrived in cells.keys() | before.keys() if _differ(cells, before, day, arrived)
+        }
+        moments = newest(walk, chunk)
+        found += [
+            day
+            for day in chunk
+            if day.isoformat() in differing or (day, moments.get(day.isoformat())) not in done
+        ]
+    return found
+
+
+def _differ(now: Cells, before: Mapping[tuple[str, str], str], day: str, arrived: str) -> bool:
+    last = before.get((day, arrived))
+    return now.get((day, arrived)) != (None if last == HELD else last)
 
 
 def _join_chunk(walk: Walk, days: list[date]) -> Outcomes:
@@ -43,16 +78,15 @@ def _join_chunk(walk: Walk, days: list[date]) -> Outcomes:
         return _newer_kept(walk, days, made[-1].rows)
 
     versions = walk.lake.update(walk.model, layout, keys(days), compute, commit=walk.commit)
-    found, moments = made[-1], newest(walk, days)
-    inputs, orphans = published(walk, source, days), _orphans(walk, found.labels, days)
+    found, moments, inputs = made[-1], newest(walk, days), published(walk, source, days)
+    keep(walk, found.use)
     result = {}
     for day in days:
         text = day.isoformat()
         today = found.rows.filter(pc.equal(found.rows.column("day"), text))
-        facts = {**_facts(today), "orphan_labels": orphans.get(text, 0)}
-        used = {"prediction_log": inputs[text]} if text in inputs else {}
+        read = {"prediction_log": inputs[text]} if text in inputs else {}
         version, note = versions[(text,)], _note(walk, moments.get(text))
-        result[day] = Outcome(found.logged.get(text, 0), version.rows, 0, version, used, facts, note)
+        result[day] = Outcome(found.logged.get(text, 0), version.rows, 0, version, read, _facts(today), note)
     return result
 
 
@@ -91,11 +125,6 @@ def _count(rows: pa.Table, flag: str) -> int:
     return int(pc.sum(rows.column(flag)).as_py() or 0)
 
 
-def _orphans(walk: Walk, labels: pa.Table, days: list[date]) -> dict[str, int]:
-    # A label may belong to any earlier prediction, so its id is looked for in the whole log.
-    known = walk.lake.read(walk.model, log_layout(walk.spec), columns=["prediction_id"])
-    left_out = walk.lake.read(walk.model, SAMPLED_OUT, columns=["prediction_id"])
-    known = pa.concat_tables([known, left_out])
-    arrived = labels.filter(pc.is_in(labels.column("day"), pa.array(texts(days))))
-    counted = orphan_labels(walk.duck, arrived, known)
-    return dict(zip(counted.column("day").to_pylist(), counted.column("orphans").to_pylist(), strict=True))
+def _orphans(walk: Walk, days: list[date]) -> dict[str, int]:
+    known = [day for day in days if day <= walk.as_of.astimezone(UTC).date()]
+    return orphans(walk, known) if known else {}

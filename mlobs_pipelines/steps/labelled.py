@@ -14,13 +14,19 @@ import pyarrow.compute as pc
 from mlobs_pipelines.engine.groups import WEIGHT
 from mlobs_pipelines.engine.joins import EARLY_REACH_DAYS, join_labels
 from mlobs_pipelines.engine.reading import BATCH_ROWS, partition_batches
+from mlobs_pipelines.steps.arrivals import (
+    LABEL_COLUMNS,
+    Use,
+    cells_of,
+    labels_version,
+    log_files,
+    to_read,
+)
 from mlobs_pipelines.steps.holds import held, released
-from mlobs_pipelines.steps.layouts import labelled_layout, labels_layout, log_layout
+from mlobs_pipelines.steps.layouts import UTC_TIME, labelled_layout, labels_layout, log_layout
 from mlobs_pipelines.steps.walk import Walk, texts
-from mlobs_pipelines.store.lake import Between
 
 KEY = "prediction_id"
-LABEL_COLUMNS = ["day", KEY, "label", "outcome", "arrived_at", "revision"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,33 +37,35 @@ class Joined:
     ----------
     rows
         Under the columns of `labelled_layout`.
-    labels
-        The labels that were looked at.
     logged
         How many predictions each day has; those made after the moment are no rows.
+    use
+        Which labels were used.
     """
 
     rows: pa.Table
-    labels: pa.Table
     logged: Mapping[str, int]
+    use: Use
 
 
 def joined(walk: Walk, days: Sequence[date]) -> Joined:
     """Join the labels known as of `walk.as_of` to the predictions of some days."""
-    layout = labelled_layout(walk.spec)
+    layout, version, files = labelled_layout(walk.spec), labels_version(walk), log_files(walk, days)
     log = walk.lake.read(walk.model, log_layout(walk.spec), where={"day": texts(days)})
+    where = {"day": to_read(walk, days)}
+    labels = walk.lake.read(walk.model, labels_layout(walk.spec), where=where, columns=LABEL_COLUMNS)
     last = walk.as_of.astimezone(UTC).date()
-    first = min(days) - timedelta(days=EARLY_REACH_DAYS)
-    span = Between(first.isoformat(), last.isoformat())
-    labels = walk.lake.read(walk.model, labels_layout(walk.spec), where={"day": span}, columns=LABEL_COLUMNS)
-    labels = released(labels, held(walk, "labels", [first, last]))
+    held_days = held(walk, "labels", [min(days) - timedelta(days=EARLY_REACH_DAYS), last])
+    labels = released(labels, held_days)
     weight = [WEIGHT] if walk.spec.monitor.sampling else []
     carried = [*walk.spec.monitor.score_columns, *walk.spec.monitor.segments, *weight]
     found = join_labels(walk.duck, log, labels, walk.as_of, carried)
     stamp = pa.array([walk.as_of] * found.num_rows, layout.schema.field("as_of").type)
     rows = found.append_column("as_of", stamp).select(layout.schema.names).cast(layout.schema)
     counts = pc.value_counts(log.column("day")).to_pylist()
-    return Joined(rows, labels, {item["values"]: item["counts"] for item in counts})
+    logged = {item["values"]: item["counts"] for item in counts}
+    seen = labels.filter(pc.less_equal(labels.column("arrived_at"), pa.scalar(walk.as_of, UTC_TIME)))
+    return Joined(rows, logged, Use(cells_of(walk, seen, rows), sorted(held_days), version, files))
 
 
 def newest(walk: Walk, days: Sequence[date], version: int | None = None) -> dict[str, datetime]:

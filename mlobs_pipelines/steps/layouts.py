@@ -55,6 +55,23 @@ STATISTICS_LAYOUT = TableLayout(
     ("day", "as_of_key"),
     SORT_BY,
 )
+LABELS_USED = TableLayout(
+    "labels_used",
+    pa.schema(
+        [
+            ("month", pa.string()),
+            ("day", pa.string()),
+            ("arrived_day", pa.string()),
+            ("digest", pa.string()),
+            ("as_of", pa.string()),
+            ("labels_version", pa.int64()),
+            ("log_files", pa.string()),
+        ]
+    ),
+    ("month",),
+    ("day", "arrived_day"),
+    volatile=("labels_version", "log_files"),
+)
 
 
 def predictions_layout(spec: ModelSpec) -> TableLayout:

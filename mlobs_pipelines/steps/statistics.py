@@ -69,7 +69,7 @@ def measure(walk: Walk, days: Sequence[date]) -> Outcomes:
     """
     plan = replace(scan_plan(walk, load_baselines(walk)), kept=kept(walk))
     outcomes: Outcomes = {}
-    for chunk in chunks("statistics", days):
+    for chunk in chunks("statistics", days, gaps=True):
         outcomes |= _measure_chunk(walk, plan, chunk)
     return outcomes
 

@@ -13,7 +13,7 @@ import pyarrow.dataset as ds
 from mlobs_pipelines.steps.layouts import STATISTICS_LAYOUT
 from mlobs_pipelines.steps.walk import Walk
 from mlobs_pipelines.store.lake import Between
-from mlobs_pipelines.store.tables import as_of_key
+from mlobs_pipelines.store.tables import METRICS, as_of_key
 
 Known = Mapping[date, datetime]
 Statistics = tuple[pa.Table, Mapping[date, str]]  # rows of days, and a hash of each day's
@@ -56,6 +56,15 @@ def _moments(walk: Walk) -> Mapping[str, set[str]]:
 
 def _instant(key: str) -> datetime:
     return datetime.strptime(key, "%Y%m%dT%H%M%S%z")
+
+
+def scored_days(walk: Walk) -> set[tuple[date, datetime]]:
+    """Days with the moments as of which they were both counted and scored."""
+    if not walk.lake.exists(walk.model, METRICS.name):
+        return set()
+    scored, found = walk.lake.partitions(walk.model, METRICS.name), _moments(walk)
+    both = [(day, key) for day, key in scored if key in found.get(day, ())]
+    return {(date.fromisoformat(day), _instant(key)) for day, key in both}
 
 
 def statistics_between(walk: Walk, first: date, last: date) -> Statistics:

@@ -119,15 +119,20 @@ def texts(days: Sequence[date]) -> list[str]:
     return [day.isoformat() for day in days]
 
 
-def chunks(step: str, days: Sequence[date], size: int = CHUNK_DAYS) -> Iterator[list[date]]:
+def chunks(
+    step: str, days: Sequence[date], size: int = CHUNK_DAYS, *, gaps: bool = False
+) -> Iterator[list[date]]:
     """Cut days into chunks that fit into memory, saying how far the step is.
 
-    A chunk never spans a gap: its days are consecutive.
+    Parameters
+    ----------
+    gaps
+        Whether a chunk may span a gap; its days are consecutive otherwise.
     """
     ordered = sorted(days)
     done = 0
     report(step, 0, len(ordered))
-    for _, run in groupby(enumerate(ordered), key=lambda pair: pair[1] - timedelta(days=pair[0])):
+    for _, run in groupby(enumerate(ordered), key=lambda pair: gaps or pair[1] - timedelta(days=pair[0])):
         members = [day for _, day in run]
         for start in range(0, len(members), size):
             chunk = members[start : start + size]

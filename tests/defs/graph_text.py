@@ -50,7 +50,8 @@ def _dependency(dep):
 
 def _job(job):
     keys = ", ".join(sorted(key.path[-1] for key in job.asset_layer.executable_asset_keys))
-    yield from ("", f"job {job.name}", f"  {job.description}", f"  materializes {keys}")
+    made = keys or "no asset as a whole"
+    yield from ("", f"job {job.name}", f"  {job.description}", f"  materializes {made}")
 
 
 def _write():

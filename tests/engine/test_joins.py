@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlobs_pipelines.engine.duck import Duck
-from mlobs_pipelines.engine.joins import View, join_labels, labels_as_of, orphan_labels, point_in_time
+from mlobs_pipelines.engine.joins import View, join_labels, labels_as_of, point_in_time
 
 TIME = pa.timestamp("us", tz="UTC")
 START = datetime(2024, 5, 1, 12, tzinfo=UTC)
@@ -242,12 +242,3 @@ def test_labels_as_of_equal_the_definition(duck, rows, as_of, data):
         r["prediction_id"]: (r["label"], r["outcome"], r["first_arrived_at"], r["revisions"])
         for r in found[0].to_pylist()
     } == slow_labels(rows, as_of)
-
-
-def test_orphans_are_counted_by_day(duck):
-    """Labels of unknown predictions are counted on the day they arrived."""
-    labels = pa.Table.from_pylist(
-        [label("p", 1, at(0)), label("x", 1, at(0)), label("y", 0, at(1440))], LABELS
-    )
-    found = orphan_labels(duck, labels, pa.table({"prediction_id": ["p"]}))
-    assert found.to_pylist() == [{"day": "2024-05-01", "orphans": 1}, {"day": "2024-05-02", "orphans": 1}]

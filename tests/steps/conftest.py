@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.steps import loans
+from tests.steps import late, loans
 from tests.steps.journey import go
 
 
@@ -26,3 +26,9 @@ def scored(landing, tmp_path_factory):
     walk = loans.walk_of(tmp_path_factory.mktemp("scored"), landing)
     go(walk)
     return walk
+
+
+@pytest.fixture(scope="session")
+def unlabelled(tmp_path_factory):
+    """A walk whose small lake has everything but labels; not to be changed by a test."""
+    return late.unlabelled_lake(tmp_path_factory.mktemp("unlabelled"))

@@ -1,6 +1,5 @@
 """Knowledge time: what was known as of a moment does not depend on when and in which order runs looked."""
 
-import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -10,21 +9,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mlobs_pipelines.engine.duck import Duck
-from mlobs_pipelines.steps.baseline import measure_baselines
 from mlobs_pipelines.steps.ingest import ingest
 from mlobs_pipelines.steps.join import join
-from mlobs_pipelines.steps.log import log
 from mlobs_pipelines.steps.metrics import score
-from mlobs_pipelines.steps.snapshot import snapshot
 from mlobs_pipelines.steps.statistics import measure
-from mlobs_pipelines.store.lake import Lake
 from mlobs_pipelines.store.metric_store import MetricStore
-from tests.steps import loans
+from tests.steps import late, loans
+from tests.steps.late import FIRST, SECOND, THIRD
 from tests.steps.test_order import differences
 
-FIRST, SECOND, THIRD = DAYS = loans.DAYS[3:6]
-ARRIVALS = [*DAYS, *loans.DAYS[6:8]]
+ARRIVALS = [*late.DAYS, *loans.DAYS[6:8]]
 # Days that are looked at as of each moment.
 LOOKS = {
     datetime(2024, 2, 29, 20, tzinfo=UTC): [FIRST, SECOND],
@@ -39,28 +33,6 @@ class Op(NamedTuple):
 
     what: str
     at: object
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory):
-    """A walk over a small landing zone whose lake has everything but labels."""
-    home = tmp_path_factory.mktemp("known")
-    loans.deliver(loans.draw(seed=11, per_day=12), home / "landing")
-    walk = loans.walk_of(home, home / "landing")
-    shorter = {"windows": ("1d", "7d"), "segments": (), "objectives": walk.spec.monitor.objectives[:1]}
-    walk = replace(walk, spec=replace(walk.spec, monitor=walk.spec.monitor.model_copy(update=shorter)))
-    measure_baselines(walk)
-    ingest(walk, "features", loans.FEATURE_DAYS)
-    ingest(walk, "predictions", DAYS)
-    snapshot(walk, DAYS)
-    log(walk, DAYS)
-    return walk
-
-
-def lake_of(prepared, home):
-    """A walk over a lake of its own that begins as the prepared one."""
-    shutil.copytree(prepared.lake.root, home / "lake")
-    return replace(prepared, lake=Lake(str(home / "lake")), duck=Duck("500MB", 2, home / "spill"))
 
 
 def do(walk, op):
@@ -78,9 +50,9 @@ def in_order():
 
 
 @pytest.fixture(scope="module")
-def expected(prepared, tmp_path_factory):
+def expected(unlabelled, tmp_path_factory):
     """The lake of `in_order`."""
-    walk = lake_of(prepared, tmp_path_factory.mktemp("expected"))
+    walk = late.lake_of(unlabelled, tmp_path_factory.mktemp("expected"))
     for op in in_order():
         do(walk, op)
     return walk
@@ -112,9 +84,9 @@ def interleavings(draw):
 
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ops=interleavings())
-def test_any_interleaving_ends_in_the_same_tables(prepared, expected, tmp_path_factory, ops):
+def test_any_interleaving_ends_in_the_same_tables(unlabelled, expected, tmp_path_factory, ops):
     """Deliveries and runs in any order end in the same tables, if each moment's labels came before it."""
-    walk = lake_of(prepared, tmp_path_factory.mktemp("interleaved"))
+    walk = late.lake_of(unlabelled, tmp_path_factory.mktemp("interleaved"))
     for op in ops:
         do(walk, op)
     assert differences(walk, expected) == []
@@ -127,17 +99,17 @@ def base_rate(sent, arrived, looked):
     return sent.filter(pl.col("predicted_at") <= looked).join(latest, on="prediction_id")["label"].mean()
 
 
-def test_each_moment_shows_what_was_known_then(prepared, expected):
+def test_each_moment_shows_what_was_known_then(unlabelled, expected):
     """Asked as of three moments, a day's base rate is that of the labels which had arrived when it looked."""
-    sent = pl.read_parquet(prepared.landing / "predictions" / f"{FIRST}.parquet")
+    sent = pl.read_parquet(unlabelled.landing / "predictions" / f"{FIRST}.parquet")
     sent = sent.filter(pl.col("predicted_at").dt.date() == FIRST, pl.col("model_version") == "a")
-    files = [prepared.landing / "labels" / f"{day}.jsonl" for day in loans.LABEL_DAYS]
+    files = [unlabelled.landing / "labels" / f"{day}.jsonl" for day in loans.LABEL_DAYS]
     arrived = pl.concat([pl.read_ndjson(path) for path in files if path.exists()], how="diagonal_relaxed")
     arrived = arrived.with_columns(pl.col("arrived_at").str.to_datetime(time_zone="UTC"))
     asking = {"metrics": ["base_rate"], "versions": ["a"], "windows": ["1d"], "segments": [""]}
     store, moments, shown = MetricStore(expected.lake), list(LOOKS), []
     for asked, looked in zip(moments, (moments[0], moments[0], moments[2]), strict=True):
-        (row,) = store.query(prepared.model, **asking, first=FIRST, last=FIRST, as_of=asked).to_pylist()
+        (row,) = store.query(unlabelled.model, **asking, first=FIRST, last=FIRST, as_of=asked).to_pylist()
         shown.append((row["as_of"], row["value"]))
         assert shown[-1] == (looked, pytest.approx(base_rate(sent, arrived, looked)))
     assert shown[0] == shown[1] != shown[2]

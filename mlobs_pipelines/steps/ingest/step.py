@@ -15,6 +15,7 @@ import polars as pl
 from mlobs_pipelines.contracts.odcs import Contract, Dataset, Table
 from mlobs_pipelines.sources.deliveries import Delivery, Place, Slot
 from mlobs_pipelines.sources.registry import SOURCES
+from mlobs_pipelines.steps.arrivals import WAITING, spelled, waiting
 from mlobs_pipelines.steps.ingest.evidence import (
     REFUSED,
     earlier,
@@ -48,7 +49,8 @@ def ingest(walk: Walk, dataset: Dataset, days: Sequence[date]) -> Outcomes:
     Returns
     -------
     dict of date to Outcome
-        For the given days, also those without a delivery, and for every other day whose rows changed.
+        For the given days, also those without a delivery, and for every other day whose rows changed. Facts
+        of labels name the prediction days that have been joined without them.
     """
     contract = walk.spec.contract(dataset)
     outcomes: Outcomes = {}
@@ -57,7 +59,15 @@ def ingest(walk: Walk, dataset: Dataset, days: Sequence[date]) -> Outcomes:
             for some, taken in _read(walk, contract, chunk, room):
                 for day, outcome in _publish(walk, contract, some, taken).items():
                     outcomes[day] = _latest(outcomes.get(day), outcome, own=day in some)
-    return outcomes
+    return _waited_for(walk, outcomes) if dataset == "labels" else outcomes
+
+
+def _waited_for(walk: Walk, outcomes: Outcomes) -> Outcomes:
+    found = waiting(walk, sorted(outcomes))
+    return {
+        day: replace(one, facts={**one.facts, WAITING: spelled(found[day])}) if found[day] else one
+        for day, one in outcomes.items()
+    }
 
 
 def _read(

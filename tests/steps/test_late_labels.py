@@ -1,0 +1,116 @@
+"""Late labels: which days wait for them is known exactly, and joining those reads nothing else."""
+
+import json
+from dataclasses import replace
+from datetime import date
+
+import pytest
+
+from mlobs_pipelines.steps.arrivals import WAITING, spelled_days, to_read, waiting
+from mlobs_pipelines.steps.ingest import ingest
+from mlobs_pipelines.steps.join import behind, join, rejoin
+from mlobs_pipelines.steps.metrics import score
+from mlobs_pipelines.steps.statistics import measure
+from tests.steps import late, loans
+from tests.steps.late import DAYS, FIRST, SECOND, THIRD
+from tests.steps.test_order import differences
+
+ARRIVALS = [*DAYS, loans.DAYS[6]]
+LATE = loans.DAYS[8]
+
+
+@pytest.fixture(scope="module")
+def walked(unlabelled, tmp_path_factory):
+    """A walk over a lake that was scored with the labels that came in time; not to be changed."""
+    walk = late.lake_of(unlabelled, tmp_path_factory.mktemp("walked"))
+    ingest(walk, "labels", ARRIVALS)
+    for step in (join, measure, score):
+        step(walk, DAYS)
+    return walk
+
+
+@pytest.fixture
+def walk(walked, tmp_path):
+    """The same over a lake and a landing zone of the test's own, where a day's labels are still to come."""
+    mine = late.lake_of(walked, tmp_path)
+    return replace(mine, landing=loans.copy_of(walked.landing, tmp_path / "landing"))
+
+
+def say(walk, arrived, *rows):
+    """Make a delivery of labels: prediction ids with a label each."""
+    at = f"{arrived.isoformat()}T12:00:00Z"
+    common = {"arrived_at": at, "revision": 3, "source": "live"}
+    told = [{"prediction_id": one, "label": label, "outcome": "bad", **common} for one, label in rows]
+    path = walk.landing / "labels" / f"{arrived.isoformat()}.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in told))
+
+
+def loan(day, number=3):
+    """Id of a prediction of a day."""
+    return f"loan-{day.isoformat()}-{number:04d}"
+
+
+def told(outcomes):
+    """The days that an ingest says are waiting, by day of arrival."""
+    found = {day: outcome.facts.get(WAITING, "") for day, outcome in outcomes.items()}
+    return {day: spelled_days(text) for day, text in found.items() if text}
+
+
+def test_a_delivery_names_the_joined_days_it_belongs_to(walk):
+    """Labels of two days that were joined and of one that never was name the two, until these are joined."""
+    say(walk, LATE, (loan(FIRST), 1), (loan(THIRD), 1), (loan(date(2024, 2, 20)), 1))
+    assert told(ingest(walk, "labels", [LATE])) == {LATE: [FIRST, THIRD]}
+    assert behind(walk, DAYS) == [FIRST, THIRD]
+    rejoin(walk, [FIRST, THIRD])
+    assert told(ingest(walk, "labels", [LATE])) == {}
+    assert behind(walk, DAYS) == []
+
+
+def test_what_was_known_already_asks_for_nothing(walk):
+    """Deliveries that come again, in any order, leave no day waiting."""
+    assert told(ingest(walk, "labels", ARRIVALS[::-1])) == {}
+    assert waiting(walk, ARRIVALS) == {day: [] for day in ARRIVALS}
+
+
+def test_a_withdrawn_label_asks_for_its_day(walk):
+    """A delivery that comes again without a label names the day that was joined with it."""
+    say(walk, LATE, (loan(SECOND), 1))
+    ingest(walk, "labels", [LATE])
+    rejoin(walk, [SECOND])
+    say(walk, LATE, (loan(date(2024, 2, 20)), 1))
+    assert told(ingest(walk, "labels", [LATE])) == {LATE: [SECOND]}
+
+
+def test_measuring_the_waiting_days_equals_measuring_all(walk, walked, tmp_path):
+    """After a late delivery, every table is what a run over all days makes of the same labels."""
+    say(walk, LATE, (loan(FIRST), 0), (loan(FIRST, 5), 1))
+    whole = late.lake_of(walked, tmp_path / "whole")
+    whole = replace(whole, landing=walk.landing)
+    for some, joining, days in ((walk, rejoin, [FIRST]), (whole, join, DAYS)):
+        ingest(some, "labels", [LATE])
+        for step in (joining, measure, score):
+            step(some, days)
+    assert differences(walk, whole) == []
+
+
+def test_only_arrivals_that_matter_are_read(walk):
+    """A join reads the days of arrival it has used before and those that have changed since, no others."""
+    files = {day.isoformat(): walk.landing / "labels" / f"{day}.jsonl" for day in ARRIVALS}
+    used = {day for day, path in files.items() if f"loan-{THIRD}" in path.read_text()}
+    assert SECOND.isoformat() not in used
+    assert set(to_read(walk, [THIRD])) == used | {LATE.isoformat()}  # the day of the join's own moment
+    assert SECOND.isoformat() in to_read(walk, [SECOND, THIRD])
+    say(walk, SECOND, (loan(THIRD), 1))
+    ingest(walk, "labels", [SECOND])
+    assert set(to_read(walk, [THIRD])) == used | {LATE.isoformat(), SECOND.isoformat()}
+
+
+def test_a_run_that_ended_between_join_and_metrics_is_made_up_for(walk):
+    """A day that was joined with its late labels and not scored with them is still behind."""
+    moment = walk.as_of.replace(hour=20)
+    later = replace(walk, as_of=moment)
+    rejoin(later, [FIRST])
+    assert behind(later, [FIRST, SECOND]) == [FIRST]
+    measure(later, [FIRST])
+    score(later, [FIRST])
+    assert behind(later, [FIRST, SECOND]) == []
