@@ -26,7 +26,7 @@ def metric_range(name: str) -> tuple[float, float]:
     ((0.0, 1.0), (0.0, inf))
     """
     plain = name.removesuffix("_macro").removesuffix("_weighted").removeprefix("class_")
-    plain = plain.removeprefix("estimated_")
+    plain = plain.removeprefix("estimated_").removeprefix("corrected_")
     if plain in (*_SHARES, *_LAGS, "ks") or name.endswith(("_share", "_coverage", "_coverage_at")):
         return 0.0, 1.0
     if name in _GAINS:

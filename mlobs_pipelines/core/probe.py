@@ -14,6 +14,7 @@ from mlobs_pipelines.core.summaries import (
     AttributionSummary,
     ClassLagSummary,
     ClassPairSummary,
+    CorrectedSummary,
     EstimatedSummary,
     FeatureSummary,
     LabelSummary,
@@ -180,6 +181,17 @@ def _class_lags() -> ClassLagSummary:
     return ClassLagSummary(_some(2 * 80, 17).reshape(*SHAPE, 2, 80), ("0", "1"), 1.0)
 
 
+def _corrected() -> CorrectedSummary:
+    known = _score()
+    scores, spread = (known.select(lambda rows, by=by: rows * by) for by in (1.25, 1.6))  # type: ignore[misc] # bound now
+    return CorrectedSummary(known, scores, spread, _score_shifts(known))
+
+
+def _score_shifts(scores: ScoreSummary) -> ScoreSummary:
+    """A fiftieth of the sums in each of two directions, on an axis more."""
+    return scores.select(lambda rows: np.stack([0.02 * rows, -0.01 * rows], axis=len(SHAPE)))
+
+
 def _operation() -> OperationSummary:
     latency = _some(CELLS, 9)
     requests = latency.sum(axis=-1) + 3
@@ -281,6 +293,7 @@ SAMPLES: Mapping[type[Summary], Callable[[], Summary]] = {
     RegressionSummary: _regression,
     LabelSummary: _label,
     ClassLagSummary: _class_lags,
+    CorrectedSummary: _corrected,
     OperationSummary: _operation,
     QueueSummary: _queue,
     PairSummary: _pair,

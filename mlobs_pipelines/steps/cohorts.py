@@ -6,7 +6,7 @@ nothing of it. What is estimated with them is `estimation`.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -14,10 +14,11 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from mlobs_pipelines.contracts.folder import ModelSpec
-from mlobs_pipelines.core.summaries import EstimatedSummary
+from mlobs_pipelines.core.summaries import CorrectedSummary, EstimatedSummary
 from mlobs_pipelines.core.vocabulary import Flags, Window
 from mlobs_pipelines.core.windows import Span
 from mlobs_pipelines.engine.cells import CELLS_SCHEMA, EXCESS
+from mlobs_pipelines.engine.class_lags import LAGS
 from mlobs_pipelines.steps.binning import SCORE
 from mlobs_pipelines.steps.layouts import STATISTICS_LAYOUT
 from mlobs_pipelines.steps.walk import Walk
@@ -26,13 +27,13 @@ from mlobs_pipelines.store.tables import as_of_key
 REACH_DAYS = 56
 ALWAYS = (Window.FOUR_WEEKS, Window.MONTH)
 SIDES = ("positive", "negative")
-_PARTS = [side + more for side in SIDES for more in ("", EXCESS)]
+_PARTS = [part + more for part in (*SIDES, LAGS) for more in ("", EXCESS)]
 _FIRST = date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Cohorts:
-    """Scores by label of matured days, of every version, and which of the days each window may use.
+    """Scores and lags by label of matured days, of every version, and which of them each window may use.
 
     Attributes
     ----------
@@ -64,10 +65,17 @@ class Cohorts:
 
 
 def estimated_windows(spec: ModelSpec) -> frozenset[Window]:
-    """Kinds of window that quality is estimated for: the long ones, and those that an objective asks for."""
+    """Kinds of window that quality is estimated for: the long ones, and those that an objective asks for.
+
+    The same are corrected for labels that come late because of what they say.
+    """
     if spec.monitor.task != "binary":
         return frozenset()
-    about = {name for name, metric in spec.metrics.items() if EstimatedSummary in metric.functions}
+    about = {
+        name
+        for name, metric in spec.metrics.items()
+        if not {EstimatedSummary, CorrectedSummary}.isdisjoint(metric.functions)
+    }
     return frozenset(ALWAYS) | {one.window for one in spec.monitor.objectives if one.metric in about}
 
 
@@ -100,22 +108,23 @@ def _matured(
 ) -> Iterator[tuple[str, str]]:
     """Days before a window whose labels are due at a moment, each as it was known then."""
     latest = as_of_key(moment)
-    for day in _before(span):
-        ended = datetime.combine(day, time(), UTC) + timedelta(days=1)
+    for day in _before(span, moment, horizon):
         known = [key for key in keys.get(day.isoformat(), ()) if key <= latest]
-        if known and moment - ended >= horizon:
+        if known:
             yield day.isoformat(), max(known)
 
 
-def _before(span: Span) -> list[date]:
-    return [span.start - timedelta(days=back) for back in range(REACH_DAYS, 0, -1)]
+def _before(span: Span, moment: datetime, horizon: timedelta) -> list[date]:
+    """The latest days before a window that are over by the label horizon at a moment."""
+    end = min(span.start, (moment.astimezone(UTC) - horizon).date())
+    return [end - timedelta(days=back) for back in range(REACH_DAYS, 0, -1)]
 
 
 def _rows(walk: Walk, entries: Sequence[tuple[str, str]]) -> pa.Table:
     if not entries:
         return CELLS_SCHEMA.empty_table()
     where = {"day": sorted({day for day, _ in entries}), "as_of_key": sorted({key for _, key in entries})}
-    asked = (ds.field("subject") == SCORE) & ds.field("part").isin(_PARTS)
+    asked = ds.field("subject").isin([SCORE, "label"]) & ds.field("part").isin(_PARTS)
     names = [*CELLS_SCHEMA.names, "as_of_key"]
     rows = walk.lake.dataset(walk.model, STATISTICS_LAYOUT, where=where).to_table(names, filter=asked)
     both = pc.binary_join_element_wise(rows.column("day"), rows.column("as_of_key"), "|")
@@ -144,10 +153,10 @@ def calibrated_anew(
     spans
         Windows with their knowledge time.
     """
-    windows, days = estimated_windows(spec), set(changed)
+    windows, days, horizon = estimated_windows(spec), set(changed), spec.monitor.labels.horizon
     return {
         span
         for span, moment in spans
         if span.window in windows
-        and any(day in days and known.get(day, as_of) <= moment for day in _before(span))
+        and any(day in days and known.get(day, as_of) <= moment for day in _before(span, moment, horizon))
     }

@@ -89,7 +89,7 @@ def estimated(
     mature, _ = matured(labels, spec.monitor.labels.coverage_target)
     whole: dict[str, Estimate] = {}
     for metric, *estimates in zip(metrics, *found, strict=True):
-        one = replace(_spread(stacked(estimates), at, len(counts.spans)), facts=facts)
+        one = replace(in_all_windows(stacked(estimates), at, len(counts.spans)), facts=facts)
         is_record = metric.name in RECORDS
         whole[metric.name] = replace(one, value=np.where(mature, one.value, np.nan)) if is_record else one
     for metric in metrics:
@@ -112,7 +112,7 @@ def _recorded(
     return replace(found, facts=facts)
 
 
-def _spread(found: Estimate, at: Sequence[int], windows: int) -> Estimate:
+def in_all_windows(found: Estimate, at: Sequence[int], windows: int) -> Estimate:
     """An estimate of some windows as one of all, undefined in the others."""
     shape = (found.value.shape[0], windows)
     empty = Estimate(np.full(shape, np.nan), np.zeros(shape, dtype=np.int64))

@@ -40,6 +40,7 @@ from mlobs_pipelines.steps.against import (
 from mlobs_pipelines.steps.attributed import attribution_panel, attribution_summaries, explained
 from mlobs_pipelines.steps.binning import LABELLED, SCORE, Baseline
 from mlobs_pipelines.steps.class_lags import class_lag_summary
+from mlobs_pipelines.steps.corrected import corrected_estimates
 from mlobs_pipelines.steps.estimation import Calibration, estimated
 from mlobs_pipelines.steps.outcomes import (
     class_outcomes,
@@ -122,6 +123,8 @@ def measured(
     yield from _pairs(case)
     yield from sample_estimates(spec, _metrics_of(spec, SampleSummary), counts, base)
     for metric, estimate in estimated(spec, case.threshold, counts, labels, calibration):
+        yield metric, "", estimate
+    for metric, estimate in corrected_estimates(spec, case.threshold, counts, calibration):
         yield metric, "", estimate
 
 

@@ -15,7 +15,13 @@ import pyarrow.compute as pc
 
 from mlobs_pipelines.contracts.objectives import Objective
 from mlobs_pipelines.core.metrics import Metric
-from mlobs_pipelines.core.summaries import PAIRS, EstimatedSummary, FeatureSummary, SampleSummary
+from mlobs_pipelines.core.summaries import (
+    PAIRS,
+    CorrectedSummary,
+    EstimatedSummary,
+    FeatureSummary,
+    SampleSummary,
+)
 from mlobs_pipelines.core.vocabulary import Estimate, Flags, Ints, Maturity, Verdict
 from mlobs_pipelines.steps.accounts import binned_by
 from mlobs_pipelines.steps.binning import SCORE
@@ -167,7 +173,7 @@ def _kept(scope: Scope, frame: _Frame, metric: Metric, found: Estimate) -> Ints:
     if not metric.functions.keys().isdisjoint(PAIRS):
         # Most windows have no pairs: that is worth a row only where an objective waits for them.
         keep &= (found.n[frame.group, frame.span] > 0) | (frame.beside & named(scope.spec, metric))
-    if EstimatedSummary in metric.functions:
+    if not {EstimatedSummary, CorrectedSummary}.isdisjoint(metric.functions):
         keep &= frame.estimated
     return np.flatnonzero(keep)
 

@@ -11,6 +11,7 @@ from mlobs_pipelines.core.summaries import (
     AttributionSummary,
     ClassLagSummary,
     ClassPairSummary,
+    CorrectedSummary,
     DecisionSummary,
     EstimatedSummary,
     FeatureSummary,
@@ -31,7 +32,7 @@ from mlobs_pipelines.core.summaries import (
     ValuePairSummary,
     weighted,
 )
-from tests.core import attribution_cases, pair_cases
+from tests.core import attribution_cases, pair_cases, young_cases
 from tests.core.labels import draw_label, summarise_label
 from tests.core.outcomes import summarise_outcome, summarise_predicted
 from tests.core.samples import draw_sample, summarise_sample
@@ -249,18 +250,6 @@ def summarise_estimated(rows):
     return EstimatedSummary(cells, np.int64(0), *before, cohort.low >= 0.5, cohort.low, cohort.high, now)
 
 
-def draw_class_lags(rng, n):
-    """Lags in hours of labels that all have arrived, the later the class."""
-    label = rng.integers(0, 3, n)
-    return {"label": label, "lag": rng.lognormal(2 + 0.3 * label, 1, n).clip(0, 168)}
-
-
-def summarise_class_lags(rows):
-    """Lags by class and whole hour."""
-    code = rows["label"] * 169 + np.ceil(rows["lag"])
-    return ClassLagSummary(count(code, 3 * 169).reshape(3, 169), CLASSES[:3], 1.0)
-
-
 def draw_operation(rng, n):
     """Latencies in milliseconds and failed requests."""
     latency, lot = np.clip(rng.lognormal(3, 1, n), 1.001, 9_999), rng.random(n)
@@ -374,7 +363,8 @@ CASES = {
     FeatureSummary: Case(draw_feature, summarise_feature),
     EstimatedSummary: Case(draw_score, summarise_estimated),
     ScoreSummary: Case(draw_score, summarise_score),
-    ClassLagSummary: Case(draw_class_lags, summarise_class_lags),
+    CorrectedSummary: Case(draw_score, lambda rows: young_cases.summarise_corrected(rows, summarise_score)),
+    ClassLagSummary: Case(young_cases.draw_class_lags, young_cases.summarise_class_lags),
     LabelSummary: Case(draw_label, summarise_label),
     OperationSummary: Case(draw_operation, summarise_operation),
     QueueSummary: Case(draw_queue, summarise_queue),

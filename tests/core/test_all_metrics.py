@@ -21,6 +21,8 @@ LIMITS = {
     "reliability_score": SHARE, "reliability_observed": SHARE,
     "label_coverage": SHARE, "label_backlog": POSITIVE, "overdue_share": SHARE, "label_lag_cdf": SHARE,
     "label_lag_p50": LAG, "label_lag_p90": LAG, "label_lag_p95": LAG, "label_lag_p99": LAG,
+    **{f"corrected_{name}": SHARE for name in ("auc", "base_rate", "accuracy", "precision", "recall")},
+    "corrected_brier_score": SHARE,
     "label_lag_gap": SHARE, "label_lag_gap_p": SHARE, "class_label_lag_p50": LAG,
     "void_share": SHARE, "early_label_share": SHARE, "revised_label_share": SHARE,
     "conflicting_label_share": SHARE, "label_coverage_at": SHARE, "label_arrival_rate": SHARE,

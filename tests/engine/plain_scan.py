@@ -146,11 +146,12 @@ def _class_lag(book, row, plan):
     label, lag, unit, horizon = row["label"], row["lag_s"], plan.lag_unit_s, plan.horizons_s[-1]
     if label is None or lag is None:
         return
+    stratum = 2 * int(label) + (row["score"] >= plan.thresholds[row["model_version"]])
     old, last = row["age_s"] >= horizon, math.ceil(horizon / unit)
     if old and lag <= horizon:
-        book.write(row, "label", "class_lags", math.ceil(max(lag, 0.0) / unit) * 2 + int(label))
+        book.write(row, "label", "class_lags", math.ceil(max(lag, 0.0) / unit) * 4 + stratum)
     age = last if old else min(math.floor(row["age_s"] / unit), last - 1)
-    book.write(row, "label", "class_ages", age * 2 + int(label))
+    book.write(row, "label", "class_ages", age * 4 + stratum)
 
 
 def plain_labels(rows, plan):

@@ -183,8 +183,8 @@ def test_lags_fall_into_whole_units():
     assert found["pending"] == {0: 1}
     assert found["mature"] == {0: 3, 1: 2}
     assert found["in_time"] == {0: 2, 1: 2}
-    assert found["class_lags"] == {0 * 2 + 1: 1, 1 * 2 + 1: 1}
-    assert found["class_ages"] == {1 * 2 + 0: 1, 2 * 2 + 1: 2}
+    assert found["class_lags"] == {0 * 4 + 3: 1, 1 * 4 + 3: 1}
+    assert found["class_ages"] == {1 * 4 + 1: 1, 2 * 4 + 3: 2}
 
 
 def test_a_grid_of_the_rows_themselves_counts_atoms_exactly():

@@ -8,6 +8,7 @@ same sums by rows seen and by squared weights go along. Nothing in this package 
 from mlobs_pipelines.core.summaries.additive import Additive, weighted
 from mlobs_pipelines.core.summaries.attributions import AttributionPanel, AttributionSummary
 from mlobs_pipelines.core.summaries.class_lags import ClassLagSummary
+from mlobs_pipelines.core.summaries.corrected import CorrectedSummary
 from mlobs_pipelines.core.summaries.estimated import EstimatedSummary
 from mlobs_pipelines.core.summaries.features import FeatureSummary, PanelSummary
 from mlobs_pipelines.core.summaries.labels import LabelSummary
@@ -26,6 +27,7 @@ __all__ = [
     "AttributionSummary",
     "ClassLagSummary",
     "ClassPairSummary",
+    "CorrectedSummary",
     "DecisionSummary",
     "EstimatedSummary",
     "FeatureSummary",
@@ -67,6 +69,7 @@ Summary = (
     | GroupSummary
     | LabelSummary
     | ClassLagSummary
+    | CorrectedSummary
     | OperationSummary
     | QueueSummary
     | SkewSummary
