@@ -21,24 +21,22 @@ from mlobs_pipelines.engine.scan import FeaturePlan, LabelScan, LogScan, ScanPla
 from mlobs_pipelines.engine.threads import all_done
 
 DAY = date(2024, 3, 1)
-COLUMNS = 8
+COLUMNS = 2  # of a baseline at a time, by either thread
 
 
 def plan_of(path: Path, segment: str) -> ScanPlan:
     """What is counted: cells fixed on a baseline, whose numbers are read a few columns at a time."""
     schema, rows = pq.read_schema(path), pq.read_metadata(path).num_rows
     names = [name for name in schema.names if name[0] in "xc" and name[1:].isdigit()]
-    grids, room = {}, np.empty((COLUMNS, rows))
+    numeric, grids = [name for name in names if name[0] == "x"], {}
 
-    def fit(name: str, batches: list[pa.RecordBatch], held: np.ndarray) -> None:
-        grids[name] = fit_grid(held[: _finite((batch.column(name) for batch in batches), held)])
+    def fit(some: list[str]) -> None:
+        batches, held = list(read_batches(str(path), some)), np.empty(rows)
+        for name in some:
+            grids[name] = fit_grid(held[: _finite((batch.column(name) for batch in batches), held)])
 
-    left = [name for name in names if name[0] == "x"]
-    while left:
-        some, left = left[:COLUMNS], left[COLUMNS:]
-        batches = list(read_batches(str(path), some))
-        works = (partial(fit, name, batches, held) for name, held in zip(some, room, strict=False))
-        all_done(works, rows)
+    starts = range(0, len(numeric), COLUMNS)
+    all_done([partial(fit, numeric[start : start + COLUMNS]) for start in starts], rows)
     features = tuple(FeaturePlan(name, grids.get(name)) for name in names)
     return ScanPlan(features, (segment,), dict.fromkeys(["v1", "v2", "v3"], 0.5))
 

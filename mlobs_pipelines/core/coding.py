@@ -4,6 +4,8 @@ A slot is what is counted; which code it stands for is looked up once, when the 
 themselves are `buckets`' business, counting is `tally`'s.
 """
 
+import sys
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,6 +28,7 @@ _HASH_BITS = 12
 # Rows at a time: what is made in between stays in the processor's cache and in memory held anyway.
 _BLOCK = 32_768
 _EXPONENT = 0x7F80
+_LEADING = 1 if sys.byteorder == "little" else 0  # which half of a float32 has its sign and exponent
 
 
 def _codes_of_patterns() -> Codes:
@@ -87,7 +90,7 @@ class NumberSlots:
             scaled /= self._grid.scale
             narrow = scaled.astype(np.float32)
         narrow += np.float32(0)  # there is one zero
-        return (narrow.view(np.uint32) >> np.uint32(16)).astype(np.intp)
+        return narrow.view(np.uint16)[_LEADING::2].astype(np.intp)
 
     def _learn(self, patterns: Ints) -> Slots:
         codes = _CODES[patterns]
@@ -96,9 +99,9 @@ class NumberSlots:
         return self._of_code[codes]
 
     def _name(self, codes: Codes) -> None:
-        occurs = np.zeros(ATOM_BASE, dtype=bool)
-        occurs[codes] = True
-        new = np.flatnonzero(occurs & (self._of_code == _UNSEEN)).astype(np.int32)
+        new = np.unique(codes[self._of_code[codes] == _UNSEEN])
+        if not new.size:
+            return
         self._of_code[new] = (self.codes.size + np.arange(new.size)).astype(np.uint16)
         self.codes = np.concatenate([self.codes, new])
 
