@@ -9,7 +9,17 @@ import warnings
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from mlobs_pipelines.cli import declare, deliveries, quarantine, read, retention, run, slo, triangle
+from mlobs_pipelines.cli import (
+    declare,
+    deliveries,
+    incidents,
+    quarantine,
+    read,
+    retention,
+    run,
+    slo,
+    triangle,
+)
 from mlobs_pipelines.cli.root import app, fail
 from mlobs_pipelines.contracts.problems import ContractError
 from mlobs_pipelines.store.lake import LakeError
@@ -18,6 +28,7 @@ __all__ = [
     "app",
     "declare",
     "deliveries",
+    "incidents",
     "main",
     "quarantine",
     "read",

@@ -34,7 +34,7 @@ from mlobs_pipelines.contracts.sections import (
     Words,
     distinct,
 )
-from mlobs_pipelines.contracts.slos import Slo
+from mlobs_pipelines.contracts.slos import IncidentRules, Slo
 from mlobs_pipelines.core.vocabulary import Window
 
 
@@ -294,8 +294,8 @@ class Monitor(Section):
         Modules in the model's folder that register metrics of its own.
     windows
         The windows every metric is computed over.
-    objectives, slos
-        What is held against the metrics; and how often that may fail over a period.
+    objectives, slos, incidents
+        What is held against the metrics, how often that may fail over a period, and when failures are over.
     schedule
         When it runs.
     sampling
@@ -329,6 +329,7 @@ class Monitor(Section):
     windows: Annotated[tuple[Window, ...], Field(min_length=1), AfterValidator(distinct)]
     objectives: tuple[Objective, ...] = ()
     slos: tuple[Slo, ...] = ()
+    incidents: IncidentRules = IncidentRules()
     schedule: Schedule
     sampling: Sampling | None = None
     multivariate: Multivariate | None = None

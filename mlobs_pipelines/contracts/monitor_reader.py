@@ -22,7 +22,7 @@ from mlobs_pipelines.contracts.monitor import (
 from mlobs_pipelines.contracts.objectives import Failing, Objective, rule_problem
 from mlobs_pipelines.contracts.problems import KeyPath, Problem, listed, suggestion
 from mlobs_pipelines.contracts.sections import Section
-from mlobs_pipelines.contracts.slos import Indicator, Slo, slo_problem
+from mlobs_pipelines.contracts.slos import IncidentRules, Indicator, Slo, slo_problem
 from mlobs_pipelines.core.metrics import Metric
 from mlobs_pipelines.core.tasks import has
 
@@ -33,6 +33,7 @@ _SECTIONS: Mapping[str, type[Section]] = {
     "versions": Version,
     "objectives": Objective,
     "slos": Slo,
+    "incidents": IncidentRules,
     "schedule": Schedule,
     "sampling": Sampling,
     "multivariate": Multivariate,

@@ -1,4 +1,4 @@
-"""One entry of a monitor's `slos`, shaped like OpenSLO: an indicator, a target over a period, who is told.
+"""One entry of a monitor's `slos`, shaped like OpenSLO, and its `incidents`: when failures are over.
 
 Whether the indicator fits its metric is told when the metrics are known: `slo_problem`. How a budget is spent
 is arithmetic: `core.budgets`.
@@ -23,7 +23,7 @@ from mlobs_pipelines.contracts.sections import (
     VersionName,
     distinct,
 )
-from mlobs_pipelines.core import budgets
+from mlobs_pipelines.core import budgets, incidents
 from mlobs_pipelines.core.metrics import Metric
 from mlobs_pipelines.core.vocabulary import Window
 
@@ -115,6 +115,26 @@ class Slo(Section):
         least = self.min_events or (LEAST_OCCURRENCES if self.budgeting == "occurrences" else 1)
         pages = self.sli.window is Window.DAY
         return budgets.Objective(self.target, self.period // DAY, least, self.page, self.ticket, pages)
+
+
+class IncidentRules(Section):
+    """When failures that belong together are over.
+
+    Attributes
+    ----------
+    recover
+        How many windows each of them must pass, one after the other.
+    reopen
+        For how long after that a failure of the same cause opens the incident again, not a new one.
+    """
+
+    recover: Annotated[StrictInt, Field(ge=1, le=28)] = 3
+    reopen: Duration = timedelta(days=7)
+
+    @property
+    def recovery(self) -> incidents.Recovery:
+        """The same as the fold takes it."""
+        return incidents.Recovery(self.recover, self.reopen // DAY)
 
 
 def counts_events(metric: Metric) -> bool:

@@ -6,7 +6,7 @@ Frames in, findings out; the records are written by the ingest step.
 import json
 from collections import Counter
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 
 import dagster as dg
 import polars as pl
@@ -14,6 +14,7 @@ import polars as pl
 from mlobs_pipelines.contracts.odcs import Contract
 from mlobs_pipelines.defs.checks import Finding
 from mlobs_pipelines.steps.ingest.repeats import RELEASED
+from mlobs_pipelines.steps.promises import absent_tables, due
 
 COUNTS = ("rows_in", "accepted", "repeated", "quarantined", "refused", "sampled_out")
 DAY = timedelta(days=1)
@@ -84,28 +85,19 @@ def _nothing(contract: Contract, day: date, as_of: datetime, records: pl.DataFra
     absent = _absent(contract, day, as_of, records)
     if absent:
         return Finding(passed=False, description=absent)
-    if as_of < _due(contract, day):
-        said = f"promised every {contract.frequency_days} d, due by {_due(contract, day):%Y-%m-%d %H:%M} UTC"
+    if as_of < due(contract, day):
+        said = f"promised every {contract.frequency_days} d, due by {due(contract, day):%Y-%m-%d %H:%M} UTC"
         return Finding(passed=True, undecided=True, description=f"No delivery yet: {said}.")
     return Finding(passed=True, description="No delivery; the last one is recent enough.")
 
 
-def _due(contract: Contract, day: date) -> datetime:
-    return datetime.combine(day + DAY, time(), UTC) + timedelta(hours=contract.latency_h or 0.0)
-
-
 def _absent(contract: Contract, day: date, as_of: datetime, records: pl.DataFrame) -> str:
     """Say which tables of a contract were promised by now and not delivered."""
-    if contract.frequency_days is None or as_of < _due(contract, day):
-        return ""
-    since = (day - contract.frequency_days * DAY).isoformat()
-    recent = pl.col("day").is_between(pl.lit(since), pl.lit(day.isoformat()), closed="right")
-    delivered = set(records.filter(recent).get_column("table"))
-    absent = [name for name in contract.names if name not in delivered]
+    absent = absent_tables(contract, day, as_of, records)
     if not absent:
         return ""
     which = "" if len(contract.names) == 1 else f" of {', '.join(absent)}"
-    said = f"promised every {contract.frequency_days} d, due by {_due(contract, day):%Y-%m-%d %H:%M} UTC"
+    said = f"promised every {contract.frequency_days} d, due by {due(contract, day):%Y-%m-%d %H:%M} UTC"
     return f"Missing: no delivery{which} ({said}). A day without rows is an empty file. Ask {contract.owner}."
 
 

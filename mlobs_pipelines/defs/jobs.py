@@ -44,7 +44,7 @@ def jobs(spec: ModelSpec) -> Iterator[AssetJob]:
         "report": "Write the HTML report from the metric store.",
     }
     for part, text in says.items():
-        judged = ("slo_status",) if spec.monitor.slos else ()
+        judged = ("slo_status", "incidents") if spec.monitor.slos else ("incidents",)
         walked = {"daily": (*WALKED, *judged), "recompute": (*WALKED[len(DATASETS) :], *judged)}
         keys = [asset_key(model, name) for name in walked.get(part, (part,))]
         yield dg.define_asset_job(

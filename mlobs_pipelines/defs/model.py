@@ -6,6 +6,7 @@ import dagster as dg
 
 from mlobs_pipelines.contracts.folder import ModelSpec, load_model
 from mlobs_pipelines.core.metrics import METRICS
+from mlobs_pipelines.defs.incidents import incident_parts
 from mlobs_pipelines.defs.ingest import ingest_parts
 from mlobs_pipelines.defs.jobs import jobs, schedules
 from mlobs_pipelines.defs.join import join_parts
@@ -19,7 +20,16 @@ from mlobs_pipelines.defs.tell import tell_parts
 from mlobs_pipelines.defs.touched import touched_sensor
 from mlobs_pipelines.settings import Settings
 
-STEPS = (ingest_parts, snapshot_parts, log_parts, join_parts, measure_parts, judge_parts, tell_parts)
+STEPS = (
+    ingest_parts,
+    snapshot_parts,
+    log_parts,
+    join_parts,
+    measure_parts,
+    judge_parts,
+    incident_parts,
+    tell_parts,
+)
 
 
 def model_definitions(site: Site, spec: ModelSpec) -> dg.Definitions:

@@ -27,6 +27,7 @@ _READS: Mapping[str, tuple[str, ...]] = {
     "labelled_predictions": ("prediction_log", "labels"),
     "statistics": ("prediction_log", "feature_snapshots", "labelled_predictions"),
     "slo_status": ("metrics",),
+    "incidents": ("metrics", *(f"{name}_repeats" for name in DATASETS)),
 }
 
 

@@ -14,7 +14,7 @@ from mlobs_pipelines.steps.compared import days_before, fixed_days
 from mlobs_pipelines.steps.references import FIXED_LAYOUT
 from mlobs_pipelines.steps.walk import Walk
 from mlobs_pipelines.store.retention import Rule
-from mlobs_pipelines.store.tables import AUDIT, EXPIRED, METRICS
+from mlobs_pipelines.store.tables import AUDIT, EXPIRED, INCIDENT_ACTIONS, METRICS
 
 ROWS: Mapping[str, tuple[Dataset, ...]] = {
     **{name: (name,) for name in DATASETS},
@@ -25,7 +25,7 @@ ROWS: Mapping[str, tuple[Dataset, ...]] = {
     "labelled_predictions": ("predictions", "labels"),
 }
 BY_DATASET = ("quarantine", "hash_aliases")  # tables of all datasets, told apart by a column
-ENDLESS = (AUDIT.name, EXPIRED.name, FIXED_LAYOUT.name)
+ENDLESS = (AUDIT.name, EXPIRED.name, INCIDENT_ACTIONS.name, FIXED_LAYOUT.name)
 _ROW_ID = "prediction_id"
 
 

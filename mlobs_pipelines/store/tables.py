@@ -1,4 +1,4 @@
-"""Layouts of the tables every model has: deliveries, quarantine, rule results, metrics, SLOs, audit, expiry.
+"""Layouts of the tables every model has: deliveries, rule results, metrics, SLOs, incidents, audit, expiry.
 
 Tables whose columns follow from a model's contracts are laid out by the step that writes them.
 """
@@ -208,6 +208,67 @@ SLO_STATUS = TableLayout(
     keys=("day", "as_of_key"),
     sort_by=("slo", "model_version", "segment", "segment_value"),
     volatile=("run_id",),
+)
+
+INCIDENTS = TableLayout(
+    name="incidents",
+    schema=pa.schema(
+        [
+            *_required("model", "incident", "cause", "title", "severity", "state"),
+            pa.field("opened_on", pa.date32(), nullable=False),
+            *_columns(
+                resolved_on=pa.date32(),
+                failing=pa.int64(),
+                reopened=pa.int64(),
+                acknowledged=pa.bool_(),
+                muted_until=pa.date32(),
+                acted_by=pa.string(),
+                note=pa.string(),
+                versions=pa.list_(pa.string()),
+                checks=pa.list_(pa.string()),
+                owners=pa.list_(pa.string()),
+                runbook=pa.string(),
+                signals=pa.string(),
+                as_of=UTC_MICROSECONDS,
+                run_id=pa.string(),
+            ),
+            *_required("day"),
+        ]
+    ),
+    keys=("day",),
+    sort_by=("opened_on", "incident"),
+    volatile=("run_id", "as_of"),
+)
+
+INCIDENT_DAYS = TableLayout(
+    name="incident_days",
+    schema=pa.schema(
+        [
+            *_required("day"),
+            pa.field("as_of", UTC_MICROSECONDS, nullable=False),
+            *_columns(
+                unresolved=pa.int64(),
+                critical=pa.int64(),
+                muted=pa.int64(),
+                opened=pa.int64(),
+                resolved=pa.int64(),
+            ),
+        ]
+    ),
+    keys=("day",),
+    volatile=("as_of",),
+)
+
+INCIDENT_ACTIONS = TableLayout(
+    name="incident_actions",
+    schema=pa.schema(
+        [
+            *_required("day", "incident", "cause", "kind", "who"),
+            *_columns(at=UTC_MICROSECONDS, reason=pa.string(), until=pa.date32()),
+        ]
+    ),
+    keys=("day",),
+    sort_by=("at", "who", "incident", "kind"),
 )
 
 AUDIT = TableLayout(

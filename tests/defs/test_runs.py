@@ -100,7 +100,7 @@ def test_every_materialization_can_be_reproduced(walked):
         assert set(found.metadata) >= TOLD, event.asset_key
         days.setdefault(event.asset_key.path[-1], set()).add(found.partition)
     assert all(set(DAYS) <= seen for seen in days.values())
-    assert len(days) == 9
+    assert len(days) == 10
 
 
 def test_lineage_goes_with_the_materialization(walked):

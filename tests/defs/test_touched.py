@@ -58,6 +58,7 @@ RECOMPUTED = {
     "statistics",
     "metrics",
     "slo_status",
+    "incidents",
 }
 
 

@@ -1,0 +1,90 @@
+"""Incidents of real days walked once: what went wrong with each delivery, and the commands about it."""
+
+import json
+import shutil
+
+import dagster as dg
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from mlobs_pipelines.store.tables import INCIDENTS
+from tests.defs.conftest import CONTRACTS, MISSING, MODEL, PARTIAL, REFUSED, REPLAY
+
+
+@pytest.fixture(scope="module")
+def found(season):
+    """Give each incident as it stood on the last day."""
+    rows = pl.DataFrame(season.site.lake.read(MODEL, INCIDENTS))
+    return {row["cause"]: row for row in rows.sort("day").to_dicts()}
+
+
+def test_each_fault_of_a_delivery_is_one_incident(found):
+    """A replayed file, bad rows, and files missing or refused are one incident each, from its day."""
+    opened = {cause: str(row["opened_on"]) for cause, row in found.items() if cause.startswith("predictions")}
+    assert opened["predictions: rows are delivered again"] == REPLAY
+    assert opened["predictions: rows break the contract"] == PARTIAL
+    assert opened["predictions: deliveries are missing or refused"] == MISSING
+    severities = [row["severity"] for row in found.values() if str(row["opened_on"]) in {REPLAY, MISSING}]
+    assert sorted(severities) == ["critical", "ticket"]
+
+
+def test_rules_that_break_with_a_missing_file_are_its_symptoms(found):
+    """The rule that asks for rows is part of the incident of the missing file, whose days it shares."""
+    row = found["predictions: deliveries are missing or refused"]
+    signals = {one["signal"]["told"]["kind"]: one for one in json.loads(row["signals"])}
+    assert (signals["missing"]["first"], signals["refused"]["first"]) == (MISSING, REFUSED)
+    assert any(kind.startswith("rule ") for kind in signals)
+    assert set(row["checks"]) == {"predictions/contract", "predictions/rules"}
+
+
+def test_the_check_names_what_is_open(season, walked, found):
+    """The check of a day fails while an incident is open, as an error where one is critical."""
+    told = {
+        one.partition: one
+        for one in walked.get_asset_check_evaluations()
+        if one.check_name == "open_incidents"
+    }
+    assert len(told) == 7
+    assert told["2013-06-20"].passed
+    last = told[REFUSED]
+    assert (last.passed, last.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert found["predictions: deliveries are missing or refused"]["incident"] in last.description
+    assert season.site is not None
+
+
+@pytest.fixture
+def command(season, tmp_path, monkeypatch):
+    """Run a command about incidents on a copy of the lake."""
+    from mlobs_pipelines.cli import app  # noqa: PLC0415 - only where the command line is looked at
+
+    shutil.copytree(season.site.settings.home / "lake", tmp_path / "lake")
+    monkeypatch.setenv("MLOBS_HOME", str(tmp_path))
+    monkeypatch.setenv("MLOBS_CONTRACTS", str(CONTRACTS))
+
+    def run(*arguments, code=0):
+        done = CliRunner().invoke(app, ["incidents", *arguments])
+        assert done.exit_code == code, (done.output, done.exception)
+        return done
+
+    return run
+
+
+def test_people_find_mute_and_resolve_an_incident(command, found):
+    """`list`, `show`, `ack`, `mute` and `resolve` speak of the same incident, and what was done is kept."""
+    incident = found["predictions: deliveries are missing or refused"]["incident"]
+    listed = json.loads(command("list", MODEL, "--state", "open", "--format", "json").stdout)
+    assert incident in {row["incident"] for row in listed}
+    shown = command("show", incident).stdout
+    assert "flight_delays/predictions/contract of 2013-06-23" in shown
+    assert command("ack", incident).stdout == f"{incident}: acknowledged\n"
+    assert (
+        "mute until a later one"
+        in command("mute", incident, "--until", MISSING, "--reason", "x", code=2).output
+    )
+    muted = command("mute", incident, "--until", "2013-07-01", "--reason", "known").stdout
+    assert muted == f"{incident}: muted until 2013-07-01\n"
+    assert ": known" in command("show", incident).stdout
+    assert command("resolve", incident).stdout == f"{incident}: resolved\n"
+    assert "was resolved on" in command("ack", incident, code=2).output
+    assert "did you mean" in command("show", incident[:-1], code=2).output
