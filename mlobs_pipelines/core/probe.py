@@ -12,6 +12,7 @@ from mlobs_pipelines.core.metrics.registry import Metric
 from mlobs_pipelines.core.summaries import (
     AttributionPanel,
     AttributionSummary,
+    ClassEstimatedSummary,
     ClassLagSummary,
     ClassPairSummary,
     CorrectedSummary,
@@ -283,12 +284,20 @@ def _estimated() -> EstimatedSummary:
     )
 
 
+def _class_estimated() -> ClassEstimatedSummary:
+    scored, known, right = (_some(15, seed) for seed in (17, 18, 19))
+    right = np.minimum(right, known)
+    few = np.minimum(right, known).sum(axis=-1)
+    return ClassEstimatedSummary(scored, scored // 2, known, right, known.sum(axis=-1), few)
+
+
 SAMPLES: Mapping[type[Summary], Callable[[], Summary]] = {
     FeatureSummary: _feature,
     AttributionSummary: _attribution,
     AttributionPanel: _attributions,
     ScoreSummary: _score,
     EstimatedSummary: _estimated,
+    ClassEstimatedSummary: _class_estimated,
     MulticlassSummary: _multiclass,
     RegressionSummary: _regression,
     LabelSummary: _label,

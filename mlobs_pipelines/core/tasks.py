@@ -4,7 +4,9 @@ from collections.abc import Mapping
 
 from mlobs_pipelines.core.metrics.registry import Metric
 from mlobs_pipelines.core.summaries import (
+    ClassEstimatedSummary,
     ClassPairSummary,
+    CorrectedSummary,
     DecisionSummary,
     EstimatedSummary,
     GroupSummary,
@@ -27,7 +29,9 @@ _TASKS_OF: Mapping[type[Summary], tuple[str, ...]] = {
     ShiftSummary: ("binary",),
     GroupSummary: ("binary",),
     EstimatedSummary: ("binary",),
+    CorrectedSummary: ("binary",),
     PairSummary: ("binary",),
+    ClassEstimatedSummary: ("multiclass",),
     ClassPairSummary: ("multiclass",),
     ValuePairSummary: ("regression",),
     MulticlassSummary: ("multiclass",),

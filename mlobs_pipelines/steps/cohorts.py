@@ -7,6 +7,7 @@ nothing of it. What is estimated with them is `estimation`.
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +15,13 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from mlobs_pipelines.contracts.folder import ModelSpec
-from mlobs_pipelines.core.summaries import CorrectedSummary, EstimatedSummary
+from mlobs_pipelines.core.metrics import Metric
+from mlobs_pipelines.core.summaries import (
+    ClassEstimatedSummary,
+    CorrectedSummary,
+    EstimatedSummary,
+    Summary,
+)
 from mlobs_pipelines.core.vocabulary import Flags, Window
 from mlobs_pipelines.core.windows import Span
 from mlobs_pipelines.engine.cells import CELLS_SCHEMA, EXCESS
@@ -27,7 +34,8 @@ from mlobs_pipelines.store.tables import as_of_key
 REACH_DAYS = 56
 ALWAYS = (Window.FOUR_WEEKS, Window.MONTH)
 SIDES = ("positive", "negative")
-_PARTS = [part + more for part in (*SIDES, LAGS) for more in ("", EXCESS)]
+KINDS: Mapping[str, type[Summary]] = {"binary": EstimatedSummary, "multiclass": ClassEstimatedSummary}
+_PARTS = {"binary": (*SIDES, LAGS), "multiclass": ("reliability_right", "reliability_wrong")}
 _FIRST = date(1970, 1, 1)
 
 
@@ -58,6 +66,19 @@ class Cohorts:
         """The same of one version."""
         return replace(self, rows=self.rows.filter(pc.equal(self.rows.column("model_version"), version)))
 
+    def origin(self, window: int | None) -> dict[str, Any]:
+        """Which days a window is calibrated on, in words; None: on the training set."""
+        if window is None:
+            return {"rows_of": "training set"}
+        mine = [entry for entry, used in zip(self.entries, self.chosen[window], strict=True) if used]
+        newest = max(key for _, key in mine)
+        about = {"first_day": mine[0][0], "last_day": mine[-1][0], "days": len(mine), "as_of": newest}
+        return {"rows_of": "matured days", **about}
+
+    def at(self, windows: Sequence[int]) -> "Cohorts":
+        """The same for some of the windows."""
+        return replace(self, chosen=self.chosen[list(windows)])
+
     @property
     def stretch(self) -> Span:
         """All entries as if they were days after one another."""
@@ -69,14 +90,16 @@ def estimated_windows(spec: ModelSpec) -> frozenset[Window]:
 
     The same are corrected for labels that come late because of what they say.
     """
-    if spec.monitor.task != "binary":
+    if spec.monitor.task not in KINDS:
         return frozenset()
-    about = {
-        name
-        for name, metric in spec.metrics.items()
-        if not {EstimatedSummary, CorrectedSummary}.isdisjoint(metric.functions)
-    }
+    about = {name for name, metric in spec.metrics.items() if rests_on_others(spec, metric)}
     return frozenset(ALWAYS) | {one.window for one in spec.monitor.objectives if one.metric in about}
+
+
+def rests_on_others(spec: ModelSpec, metric: Metric) -> bool:
+    """Whether a model's metric is estimated or corrected with other days than those of its window."""
+    task = spec.monitor.task
+    return KINDS.get(task) in metric.functions or (task == "binary" and CorrectedSummary in metric.functions)
 
 
 def read_cohorts(walk: Walk, spans: Sequence[Span], moments: Sequence[datetime]) -> Cohorts:
@@ -124,7 +147,8 @@ def _rows(walk: Walk, entries: Sequence[tuple[str, str]]) -> pa.Table:
     if not entries:
         return CELLS_SCHEMA.empty_table()
     where = {"day": sorted({day for day, _ in entries}), "as_of_key": sorted({key for _, key in entries})}
-    asked = ds.field("subject").isin([SCORE, "label"]) & ds.field("part").isin(_PARTS)
+    parts = [part + more for part in _PARTS[walk.spec.monitor.task] for more in ("", EXCESS)]
+    asked = ds.field("subject").isin([SCORE, "label"]) & ds.field("part").isin(parts)
     names = [*CELLS_SCHEMA.names, "as_of_key"]
     rows = walk.lake.dataset(walk.model, STATISTICS_LAYOUT, where=where).to_table(names, filter=asked)
     both = pc.binary_join_element_wise(rows.column("day"), rows.column("as_of_key"), "|")

@@ -19,7 +19,8 @@ from mlobs_pipelines.core.windows import Span
 from mlobs_pipelines.steps.against import score_parts
 from mlobs_pipelines.steps.arranged import arranged
 from mlobs_pipelines.steps.binning import SCORE
-from mlobs_pipelines.steps.cohorts import SIDES, Cohorts, estimated_windows
+from mlobs_pipelines.steps.class_estimation import class_estimable, told_of
+from mlobs_pipelines.steps.cohorts import KINDS, SIDES, Cohorts, estimated_windows
 from mlobs_pipelines.steps.judging import stride_of
 from mlobs_pipelines.steps.pairing import split_by_group, stacked
 from mlobs_pipelines.steps.track_record import FACT, record_of, records
@@ -74,28 +75,45 @@ def estimated(
     metric, estimate
         In the shape (groups, windows); NaN in windows that nothing is estimated for.
     """
-    metrics = [metric for metric in spec.metrics.values() if EstimatedSummary in metric.functions]
+    kind = KINDS.get(spec.monitor.task)
+    metrics = [metric for metric in spec.metrics.values() if kind in metric.functions]
     at = [index for index, span in enumerate(counts.spans) if span.window in given.windows]
-    if not (at and metrics and spec.monitor.task == "binary"):
+    if not (at and metrics):
         return
-    found, origins = [], []
-    for summary, origin in _summaries(
-        replace(counts, spans=[counts.spans[i] for i in at]), given, at, threshold
-    ):
-        found.append([metric.function(summary) for metric in metrics])
-        origins.append(origin)
+    some, mine = replace(counts, spans=[counts.spans[i] for i in at]), replace(given, days=given.days.at(at))
+    binary = kind is EstimatedSummary
+    found, told = _by_cells(metrics, some, mine, threshold) if binary else _by_bins(metrics, some, mine)
     facts = np.full((len(counts.groups), len(counts.spans)), None, dtype=object)
-    facts[:, at] = np.array(origins, dtype=object)
+    facts[:, at] = told
     mature, _ = matured(labels, spec.monitor.labels.coverage_target)
     whole: dict[str, Estimate] = {}
-    for metric, *estimates in zip(metrics, *found, strict=True):
-        one = replace(in_all_windows(stacked(estimates), at, len(counts.spans)), facts=facts)
+    for metric, estimate in zip(metrics, found, strict=True):
+        one = replace(in_all_windows(estimate, at, len(counts.spans)), facts=facts)
         is_record = metric.name in RECORDS
         whole[metric.name] = replace(one, value=np.where(mature, one.value, np.nan)) if is_record else one
     for metric in metrics:
         errors = whole.get(record_of(metric.name))
         estimate = whole[metric.name]
         yield metric, estimate if errors is None else _recorded(spec, metric, counts.spans, estimate, errors)
+
+
+def _by_bins(
+    metrics: Sequence[Metric], counts: Counts, given: Calibration
+) -> tuple[list[Estimate], np.ndarray]:
+    """Metrics of a multiclass model, and what each window was calibrated on."""
+    found = class_estimable(counts, given.days, given.training)
+    return [metric.function(found.summary) for metric in metrics], told_of(given.days, found)
+
+
+def _by_cells(
+    metrics: Sequence[Metric], counts: Counts, given: Calibration, threshold: float
+) -> tuple[list[Estimate], np.ndarray]:
+    """Metrics of a binary model, one group after the other, and what each window was calibrated on."""
+    found, origins = [], []
+    for summary, origin in _summaries(counts, given, threshold):
+        found.append([metric.function(summary) for metric in metrics])
+        origins.append(origin)
+    return [stacked(estimates) for estimates in zip(*found, strict=True)], np.array(origins, dtype=object)
 
 
 def _recorded(
@@ -124,7 +142,7 @@ def in_all_windows(found: Estimate, at: Sequence[int], windows: int) -> Estimate
 
 
 def _summaries(
-    counts: Counts, given: Calibration, at: Sequence[int], threshold: float
+    counts: Counts, given: Calibration, threshold: float
 ) -> Iterator[tuple[EstimatedSummary, list[Any]]]:
     """Windows of every group, each over the cells that it has, and what each window was calibrated on."""
     days = arranged(given.days.rows, [given.days.stretch])
@@ -136,10 +154,10 @@ def _summaries(
             for owner, parts in zip((counts, days), split, strict=True)
         )
         codes = _codes([*_flats(mine, score_parts(counts)), *_flats(before, SIDES)], training.codes)
-        cohort = _cohort(before, codes, given.days.chosen[at] if given.days.entries else None, len(at))
+        cohort = _cohort(before, codes, given.days.chosen if given.days.entries else None, len(counts.spans))
         sides, known = _filled(cohort, training.over(group, codes))
         layers = (_layer(layer, codes, sides, threshold, score_parts(counts)) for layer in mine.layers())
-        yield weighted(*layers), _origins(given.days, at, known, sides)
+        yield weighted(*layers), _origins(given.days, known, sides)
 
 
 def _by_group(counts: Counts) -> Mapping[Group, dict[tuple[str, str], Any]]:
@@ -238,20 +256,14 @@ def _dense(counts: Counts, part: str, codes: Ints) -> Amounts:
     return np.asarray(found[0])
 
 
-def _origins(days: Cohorts, at: Sequence[int], known: Flags, sides: Sides) -> list[Any]:
+def _origins(days: Cohorts, known: Flags, sides: Sides) -> list[Any]:
     """What each window was calibrated on, in words that stand beside a judged value."""
-    told: list[Any] = []
     labelled = [side.sum(axis=-1) for side in sides]
-    for position, window in enumerate(at):
+    told: list[Any] = []
+    for window, matured_enough in enumerate(known.tolist()):
         rows = {
-            name: round(float(side[position]), 6)
+            name: round(float(side[window]), 6)
             for name, side in zip(("positives", "negatives"), labelled, strict=True)
         }
-        if not known[position]:
-            told.append({"calibrated_on": {"rows_of": "training set", **rows}})
-            continue
-        mine = [entry for entry, used in zip(days.entries, days.chosen[window], strict=True) if used]
-        newest = max(key for _, key in mine)
-        about = {"first_day": mine[0][0], "last_day": mine[-1][0], "days": len(mine), "as_of": newest}
-        told.append({"calibrated_on": {"rows_of": "matured days", **about, **rows}})
+        told.append({"calibrated_on": {**days.origin(window if matured_enough else None), **rows}})
     return told

@@ -15,17 +15,11 @@ import pyarrow.compute as pc
 
 from mlobs_pipelines.contracts.objectives import Objective
 from mlobs_pipelines.core.metrics import Metric
-from mlobs_pipelines.core.summaries import (
-    PAIRS,
-    CorrectedSummary,
-    EstimatedSummary,
-    FeatureSummary,
-    SampleSummary,
-)
+from mlobs_pipelines.core.summaries import PAIRS, FeatureSummary, SampleSummary
 from mlobs_pipelines.core.vocabulary import Estimate, Flags, Ints, Maturity, Verdict
 from mlobs_pipelines.steps.accounts import binned_by
 from mlobs_pipelines.steps.binning import SCORE
-from mlobs_pipelines.steps.cohorts import estimated_windows
+from mlobs_pipelines.steps.cohorts import estimated_windows, rests_on_others
 from mlobs_pipelines.steps.estimation import matured
 from mlobs_pipelines.steps.judging import judged, taken
 from mlobs_pipelines.steps.lineup import Beside, Scope, Version, estimates
@@ -173,7 +167,7 @@ def _kept(scope: Scope, frame: _Frame, metric: Metric, found: Estimate) -> Ints:
     if not metric.functions.keys().isdisjoint(PAIRS):
         # Most windows have no pairs: that is worth a row only where an objective waits for them.
         keep &= (found.n[frame.group, frame.span] > 0) | (frame.beside & named(scope.spec, metric))
-    if not {EstimatedSummary, CorrectedSummary}.isdisjoint(metric.functions):
+    if rests_on_others(scope.spec, metric):
         keep &= frame.estimated
     return np.flatnonzero(keep)
 

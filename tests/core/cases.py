@@ -9,6 +9,7 @@ from mlobs_pipelines.core.summaries import (
     Additive,
     AttributionPanel,
     AttributionSummary,
+    ClassEstimatedSummary,
     ClassLagSummary,
     ClassPairSummary,
     CorrectedSummary,
@@ -215,6 +216,16 @@ def multiclass_summary(scores, label, *, unlabelled=0, cells=SCORE_CELLS, bins=R
     )  # fmt: skip
 
 
+def summarise_class_estimated(rows):
+    """Top scores, with the labels known so far, beside a fixed cohort whose labels are known."""
+    cohort = summarise_multiclass(draw_multiclass(np.random.default_rng(12), 4_000))
+    top = np.max([rows[name] for name in CLASSES], axis=0) if rows["label"].size else rows["label"]
+    bins = count(np.minimum((top * RELIABILITY_BINS).astype(int), RELIABILITY_BINS - 1), RELIABILITY_BINS)
+    now = summarise_multiclass(rows)
+    before, mine = (cohort.bin_n, cohort.bin_correct), (now.bin_n.sum(), now.bin_correct.sum())
+    return ClassEstimatedSummary(bins, np.zeros_like(bins), *before, *mine)
+
+
 def draw_regression(rng, n):
     """Labels of which some are 0, and predictions that are off by more where labels are large."""
     label = np.where(rng.random(n) < 0.05, 0.0, np.round(rng.gamma(3, 4, n), 2))
@@ -361,6 +372,7 @@ CASES = {
     OutcomeSummary: Case(draw_multiclass, summarise_outcome),
     GroupSummary: Case(draw_group, summarise_group),
     FeatureSummary: Case(draw_feature, summarise_feature),
+    ClassEstimatedSummary: Case(draw_multiclass, summarise_class_estimated),
     EstimatedSummary: Case(draw_score, summarise_estimated),
     ScoreSummary: Case(draw_score, summarise_score),
     CorrectedSummary: Case(draw_score, lambda rows: young_cases.summarise_corrected(rows, summarise_score)),

@@ -118,3 +118,4 @@ def test_scipy_still_names_its_blocks():
 def test_only_models_that_can_have_estimates_have_them():
     """An objective on an estimate that a model's task does not have is refused by its declaration."""
     assert [task for task in TASKS if has(task, METRICS["estimated_auc"])] == ["binary"]
+    assert [task for task in TASKS if has(task, METRICS["corrected_auc"])] == ["binary"]

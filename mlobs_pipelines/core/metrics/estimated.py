@@ -266,7 +266,7 @@ def _f1(summary: EstimatedSummary) -> Estimate:
     return _estimated(summary, guess, _cut(summary, summary.scored.sum(axis=-1)))
 
 
-def _error(guess: Estimate, realised: Estimate) -> Estimate:
+def error_of(guess: Estimate, realised: Estimate) -> Estimate:
     """How far an estimate was off, with what sampling alone explains of it as the interval."""
     value = guess.value - realised.value
     lower, upper = value - (guess.upper - guess.value), value + (guess.value - guess.lower)
@@ -278,7 +278,7 @@ def _error(guess: Estimate, realised: Estimate) -> Estimate:
         upper,
         bound,
         sufficient=guess.sufficient & realised.sufficient,
-        need=f"{NEED}; {realised.need}",
+        need=f"{guess.need}; {realised.need}",
         effective=realised.effective,
     )
 
@@ -286,34 +286,34 @@ def _error(guess: Estimate, realised: Estimate) -> Estimate:
 @metric("estimated_auc_error", EstimatedSummary, family="quality")
 def estimated_auc_error(summary: EstimatedSummary) -> Estimate:
     """Estimated AUC minus the realised one: the estimator's own track record, known once labels are."""
-    return _error(_auc(summary), auc(summary.outcome))
+    return error_of(_auc(summary), auc(summary.outcome))
 
 
 @metric("estimated_accuracy_error", EstimatedSummary, family="quality")
 def estimated_accuracy_error(summary: EstimatedSummary) -> Estimate:
     """Estimated accuracy minus the realised one: the estimator's own track record, known once labels are."""
-    return _error(_accuracy(summary), accuracy(summary.outcome))
+    return error_of(_accuracy(summary), accuracy(summary.outcome))
 
 
 @metric("estimated_precision_error", EstimatedSummary, family="quality")
 def estimated_precision_error(summary: EstimatedSummary) -> Estimate:
     """Estimated precision minus the realised one: the estimator's own track record, known once labels are."""
-    return _error(_precision(summary), precision(summary.outcome))
+    return error_of(_precision(summary), precision(summary.outcome))
 
 
 @metric("estimated_recall_error", EstimatedSummary, family="quality")
 def estimated_recall_error(summary: EstimatedSummary) -> Estimate:
     """Estimated recall minus the realised one: the estimator's own track record, known once labels are."""
-    return _error(_recall(summary), recall(summary.outcome))
+    return error_of(_recall(summary), recall(summary.outcome))
 
 
 @metric("estimated_f1_error", EstimatedSummary, family="quality")
 def estimated_f1_error(summary: EstimatedSummary) -> Estimate:
     """Estimated F1 minus the realised one: the estimator's own track record, known once labels are."""
-    return _error(_f1(summary), f1(summary.outcome))
+    return error_of(_f1(summary), f1(summary.outcome))
 
 
 @metric("estimated_base_rate_error", EstimatedSummary, family="quality")
 def estimated_base_rate_error(summary: EstimatedSummary) -> Estimate:
     """Estimated base rate minus the realised one: the estimator's own track record, known once labels are."""
-    return _error(_base_rate(summary), base_rate(summary.outcome))
+    return error_of(_base_rate(summary), base_rate(summary.outcome))

@@ -7,6 +7,7 @@ same sums by rows seen and by squared weights go along. Nothing in this package 
 
 from mlobs_pipelines.core.summaries.additive import Additive, weighted
 from mlobs_pipelines.core.summaries.attributions import AttributionPanel, AttributionSummary
+from mlobs_pipelines.core.summaries.class_estimated import ClassEstimatedSummary
 from mlobs_pipelines.core.summaries.class_lags import ClassLagSummary
 from mlobs_pipelines.core.summaries.corrected import CorrectedSummary
 from mlobs_pipelines.core.summaries.estimated import EstimatedSummary
@@ -25,6 +26,7 @@ __all__ = [
     "Additive",
     "AttributionPanel",
     "AttributionSummary",
+    "ClassEstimatedSummary",
     "ClassLagSummary",
     "ClassPairSummary",
     "CorrectedSummary",
@@ -64,6 +66,7 @@ Summary = (
     | ClassPairSummary
     | ValuePairSummary
     | EstimatedSummary
+    | ClassEstimatedSummary
     | ShiftSummary
     | DecisionSummary
     | GroupSummary

@@ -1,0 +1,48 @@
+"""Stored estimates of a multiclass model, row by row from what was delivered."""
+
+from datetime import date
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tests.tasks.models import CLASS_COLUMNS, CLASSES
+
+APRIL, MARCH = (("1mo", date(2024, 4, 1), date(2024, 5, 1)), ("1mo", date(2024, 3, 1), date(2024, 4, 1)))
+GROUPS = [("", ""), ("site", "north")]
+
+
+def binned(rows):
+    """Bin of the top score of each row, and whether its class is the right one; None without a label."""
+    scores = rows.select(CLASS_COLUMNS).to_numpy()
+    said = pl.Series([CLASSES[at] for at in scores.argmax(axis=1)], dtype=pl.String)
+    bins = np.minimum((scores.max(axis=1) * 15).astype(int), 14)
+    return pl.DataFrame({"bin": bins, "right": said == rows["label"]})
+
+
+@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize("version", ["a", "b"])
+def test_a_month_is_estimated_from_the_month_before(iris, version, group):
+    """The expected accuracy is the mean over rows of how often rows of such a top score were right before."""
+    before, rows = (binned(iris.part((version, group, month))) for month in (MARCH, APRIL))
+    share = before.drop_nulls("right").group_by("bin").agg(pl.col("right").mean())
+    expected = rows.join(share, on="bin", suffix="_before", how="left")["right_before"]
+    assert not expected.null_count()
+    row = iris.read((version, group, APRIL), "estimated_accuracy")
+    assert row["value"] == pytest.approx(expected.mean(), abs=row["bound"] + 1e-9)
+    assert row["bound"] < 0.02
+    assert row["n"] == rows.height
+
+
+def test_the_record_is_the_difference_to_what_came_true(iris):
+    """Estimated less realised accuracy, of a month whose labels are mature."""
+    case = ("a", GROUPS[0], MARCH)
+    mine, real, off = (
+        iris.read(case, name) for name in ("estimated_accuracy", "accuracy", "estimated_accuracy_error")
+    )
+    assert off["value"] == pytest.approx(mine["value"] - real["value"], abs=1e-9)
+
+
+def test_other_tasks_have_no_estimates(wine):
+    """A regression model has no row of them."""
+    assert not [key for key in wine.stored if key[-1].startswith("estimated_")]
