@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import isotonic_regression
 from sklearn.isotonic import IsotonicRegression
@@ -33,6 +33,7 @@ def summary(scored, positives, negatives, cells=slice(None)):
     return EstimatedSummary(scored, unsure, *sides, low >= 0.5, low, high, NOTHING_YET)
 
 
+@settings(deadline=None, max_examples=40)
 @given(rows=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=CELLS, max_size=CELLS))
 def test_calibration_is_isotonic_regression(rows):
     """Probabilities rise with the score and are scikit-learn's."""
@@ -49,6 +50,7 @@ def test_calibration_is_isotonic_regression(rows):
     assert (np.diff(found) >= -1e-12).all()
 
 
+@settings(deadline=None, max_examples=40)
 @given(seed=st.integers(0, 1000), empty=st.lists(st.integers(0, CELLS - 1), max_size=10))
 def test_empty_cells_change_nothing(seed, empty):
     """Cells in which neither window nor cohort has a row change no bit of an estimate."""
