@@ -14,7 +14,8 @@ LEAST_REFERENCES = 7
 _SHARES = ("auc", "accuracy", "precision", "recall", "f1", "specificity", "ece", "mce", "ace")
 _LAGS = ("label_lag_gap", "label_lag_gap_p")
 _GAINS = ("auc_difference", "accuracy_difference")
-_POSITIVE = ("psi", "log_loss", "brier_score", "skew_smape", "row_count", "mae", "rmse", "mape")
+_WAITS = ("label_completeness", "label_silence", "oldest_overdue_age", "hours_to_maturity")
+_POSITIVE = ("psi", "log_loss", "brier_score", "skew_smape", "row_count", *_WAITS, "mae", "rmse", "mape")
 
 
 def metric_range(name: str) -> tuple[float, float]:

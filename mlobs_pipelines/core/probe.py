@@ -173,6 +173,9 @@ def _label() -> LabelSummary:
         early=n // 9,
         revised=n // 8,
         conflicting=n // 16,
+        settled=arrived[..., :73] // 2,
+        young=arrived[..., :72] // 3,
+        fresh=arrived[..., 40:112] // 4,
         unit_h=1.0,
         horizons_h=np.array([24.0, 72.0]),
     )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow.compute as pc
 
-from mlobs_pipelines.core.vocabulary import Flags
+from mlobs_pipelines.core.vocabulary import Flags, Floats
 from mlobs_pipelines.engine.arrow import flags_in
 from mlobs_pipelines.engine.features import floats
 from mlobs_pipelines.engine.groups import Assigned, Rows
@@ -37,7 +37,11 @@ class Lags:
         self._state, self._mature, self._in_time = (
             FlagPart(cuts, "label", name) for name in ("state", "mature", "in_time")
         )
-        self.parts = [self._arrived, self._pending, self._state, self._mature, self._in_time]
+        self._settled, self._young, self._fresh = (
+            Part(cuts, "label", name) for name in ("settled", "young", "fresh")
+        )
+        counts = [self._arrived, self._pending, self._settled, self._young, self._fresh]
+        self.parts = [*counts, self._state, self._mature, self._in_time]
 
     def add(self, rows: Assigned, scored: Rows) -> None:
         """Count rows that have a score."""
@@ -47,6 +51,7 @@ class Lags:
         pending = np.where(known, -1, np.floor(age / self._unit_s))
         self._arrived.add(rows, arrived.astype(np.int64))
         self._pending.add(rows, pending.astype(np.int64))
+        self._progress(rows, lag, age)
         void = flags_in(pc.equal(scored.column("state"), "void"))
         states = {
             "predictions": known | ~known,
@@ -62,6 +67,21 @@ class Lags:
         self._mature.add_flags(rows, mature)
         in_time = [m & known & (lag <= h) for m, h in zip(mature, self._horizons_s, strict=True)]
         self._in_time.add_flags(rows, in_time)
+
+    def _progress(self, rows: Assigned, lag: Floats, age: Floats) -> None:
+        """Lags that have come to an end, ages of labelled predictions under the horizon, and what is news."""
+        known, old, horizon = np.isfinite(lag), age >= self._horizons_s[-1], self._horizons_s[-1]
+        waited = np.where(known, lag, 0.0)
+        since = np.floor((age - waited) / self._unit_s)
+        codes = {
+            self._settled: np.where(
+                known & old & (lag <= horizon), np.ceil(waited.clip(0) / self._unit_s), -1
+            ),
+            self._young: np.where(known & ~old, np.floor(age / self._unit_s), -1),
+            self._fresh: np.where(known & (since < horizon // self._unit_s), since, -1),
+        }
+        for part, found in codes.items():
+            part.add(rows, found.astype(np.int64))
 
 
 def _above(rows: Rows, name: str, least: int) -> Flags:

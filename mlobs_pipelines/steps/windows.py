@@ -307,8 +307,12 @@ def label_summary(counts: Counts, unit_h: float, horizons_h: Floats) -> LabelSum
     )
     state = counts.counts("label", "state", len(STATE_CODES))
     states: dict[str, Any] = {name: state[..., code] for name, code in STATE_CODES.items()}
+    units = round(float(horizons_h[-1]) / unit_h)
     return LabelSummary(
         **states,
+        settled=counts.counts("label", "settled", units + 1),
+        young=counts.counts("label", "young", units),
+        fresh=counts.counts("label", "fresh", units),
         arrived=arrived,
         pending=pending,
         mature=counts.counts("label", "mature", horizons_h.size),

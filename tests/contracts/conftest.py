@@ -17,6 +17,8 @@ METRICS = (
     "label_lag_p50",
     "label_coverage",
     "overdue_share",
+    "label_silence",
+    "label_completeness",
     "skew_smape",
     "skew_mismatch_share",
     "error_share",

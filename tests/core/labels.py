@@ -25,11 +25,41 @@ def summarise_label(rows):
     within = np.array([((age >= h) & (lag <= h)).sum() for h in HORIZONS_H], np.int64)
     old = age > HORIZONS_H[-1]
     void, early, again, other = (rows.get(name, none) for name in ("void", "early", "again", "other"))
-    flags = (here & void, old & ~here, old, here & early, here & again, here & again & other)
-    states = [np.int64(flag.sum()) for flag in flags]
+    flags = {
+        "void": here & void,
+        "overdue": old & ~here,
+        "aged": old,
+        "early": here & early,
+        "revised": here & again,
+        "conflicting": here & again & other,
+    }
     return LabelSummary(
-        np.int64(lag.size), arrived, pending, states[0], mature, within, *states[1:], 1.0, HORIZONS_H
+        predictions=np.int64(lag.size),
+        arrived=arrived,
+        pending=pending,
+        mature=mature,
+        mature_labelled=within,
+        **{name: np.int64(flag.sum()) for name, flag in flags.items()},
+        **_progress(lag, age),
+        unit_h=1.0,
+        horizons_h=HORIZONS_H,
     )
+
+
+def _progress(lag, age):
+    """Labels of old predictions by lag, of young ones by age, and news by how long ago it came."""
+    units = int(HORIZONS_H[-1])
+    here, old = lag <= age, age >= units
+    since = np.floor(age - np.where(here, lag, 0))
+    cells = {
+        "settled": np.ceil(lag[here & old & (lag <= units)]),
+        "young": np.floor(age[here & ~old]),
+        "fresh": since[here & (since < units)],
+    }
+    return {
+        name: np.bincount(found.astype(np.int64), minlength=units + (name == "settled"))
+        for name, found in cells.items()
+    }
 
 
 def _hours(values):

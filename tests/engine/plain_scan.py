@@ -207,6 +207,7 @@ def _lag(book, row, plan):
         book.write(row, "label", "pending", math.floor(age / unit))
     else:
         book.write(row, "label", "arrived", math.ceil(max(lag, 0.0) / unit))
+    _progress(book, row, plan)
     old = age > plan.horizons_s[-1]
     _class_lag(book, row, plan)
     flags = {"predictions": True, "void": row["state"] == "void", "overdue": old and lag is None, "aged": old}
@@ -220,6 +221,18 @@ def _lag(book, row, plan):
             book.write(row, "label", "mature", position)
             if lag is not None and lag <= horizon:
                 book.write(row, "label", "in_time", position)
+
+
+def _progress(book, row, plan):
+    lag, age, unit, horizon = row["lag_s"], row["age_s"], plan.lag_unit_s, plan.horizons_s[-1]
+    if lag is None:
+        return
+    if age < horizon:
+        book.write(row, "label", "young", math.floor(age / unit))
+    elif lag <= horizon:
+        book.write(row, "label", "settled", math.ceil(max(lag, 0.0) / unit))
+    if 0 <= math.floor((age - lag) / unit) < horizon / unit:
+        book.write(row, "label", "fresh", math.floor((age - lag) / unit))
 
 
 def as_stored(table):

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mlobs_pipelines.core.metrics.estimates import (
+    MIN_PROPORTION,
     Z95,
     amount,
     effective,
@@ -136,6 +137,20 @@ label_lag_p99 = _quantile("label_lag_p99", 0.99)
 def label_coverage(summary: LabelSummary) -> Estimate:
     """Labelled within the label horizon ÷ predictions at least that old; NaN while none is."""
     return proportion(summary, lambda s: (s.mature_labelled[..., -1], s.mature[..., -1]))
+
+
+@metric("expected_coverage", LabelSummary, family="label_lag", direction=1)
+def expected_coverage(summary: LabelSummary) -> Estimate:
+    """Share expected to be labelled within the label horizon: what `label_coverage` is heading for.
+
+    Kaplan-Meier at the horizon, with Greenwood's interval; an awaited label counts by its chance to come
+    after having been awaited so long (Efron 1967). NaN while nothing is as old as the horizon.
+    """
+    at = int(np.rint(summary.horizons_h[-1] / summary.unit_h))
+    value, lower, upper = (curve[..., at] for curve in _curve(summary))
+    size = effective(summary.predictions, summary.squared.predictions)
+    n = np.asarray(summary.seen.predictions)
+    return Estimate(value, n, lower, upper, **enough(size, MIN_PROPORTION))
 
 
 @metric("label_backlog", LabelSummary, family="label_lag", unit="rows", direction=-1)

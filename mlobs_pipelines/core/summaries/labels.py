@@ -29,6 +29,12 @@ class LabelSummary(Additive):
     early, revised, conflicting : (...,)
         Arrived labels that were known before their prediction, that came more than once, and that came with
         different values; the latest value is the one that counts.
+    settled : (..., U + 1)
+        Of predictions as old as the label horizon, U units: labels that arrived within it, by lag unit.
+    young : (..., U)
+        Arrived labels of younger predictions, by whole age unit.
+    fresh : (..., U)
+        Labels that arrived within the last U units, by whole units since.
     unit_h : float
         Hours per lag unit.
     horizons_h : (H,)
@@ -46,6 +52,9 @@ class LabelSummary(Additive):
     early: Amounts
     revised: Amounts
     conflicting: Amounts
+    settled: Amounts
+    young: Amounts
+    fresh: Amounts
     unit_h: float
     horizons_h: Floats
     SHOWN: ClassVar[tuple[str, ...]] = (
