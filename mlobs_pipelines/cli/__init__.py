@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from mlobs_pipelines.cli import (
+    awaited,
     declare,
     deliveries,
     incidents,
@@ -26,6 +27,7 @@ from mlobs_pipelines.store.lake import LakeError
 
 __all__ = [
     "app",
+    "awaited",
     "declare",
     "deliveries",
     "incidents",
