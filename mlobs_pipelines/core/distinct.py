@@ -32,7 +32,10 @@ def distinct(registers: Registers) -> Floats:
     Ertl (2017), New cardinality estimation algorithms for HyperLogLog sketches, algorithm 6. Its standard
     error is 1.04 ÷ √4096 = 1.6 %.
     """
-    held = np.stack([np.count_nonzero(registers == k, axis=-1) for k in range(_REST + 2)]).astype(np.float64)
+    shape, ranks = registers.shape[:-1], _REST + 2
+    keys = registers.reshape(-1, REGISTERS) + np.arange(0, ranks * int(np.prod(shape)), ranks)[:, np.newaxis]
+    held = np.bincount(keys.ravel(), minlength=ranks * len(keys)).reshape(*shape, ranks).astype(np.float64)
+    held = np.moveaxis(held, -1, 0)
     total = REGISTERS * _tau(1 - held[-1] / REGISTERS)
     for count in held[_REST:0:-1]:
         total = 0.5 * (total + count)

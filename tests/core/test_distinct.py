@@ -1,11 +1,15 @@
 """Counting different values with registers of a fixed size: how near, and how they merge."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlobs_pipelines.core.distinct import BOUND, REGISTERS, distinct, register_of
+from mlobs_pipelines.core.metrics import METRICS
+from tests.core.cases import summarise_feature
 
 
 def raised(hashes):
@@ -55,3 +59,20 @@ def test_ranks_are_leading_zeros():
     hashes = np.array([(5 << 51) | (1 << 50), (4095 << 51) | 1, 0], dtype=np.int64)
     register, rank = register_of(hashes)
     assert (register.tolist(), rank.tolist()) == ([5, 4095, 0], [1, 51, 52])
+
+
+def test_cardinality_of_merged_windows_is_that_of_the_largest_registers():
+    """Exact for a window without registers; for others what all their values together raise."""
+    hashes = drawn(3, 3_000)
+    registers = np.stack([raised(hashes[:2_000]), raised(hashes[1_000:]), np.zeros(REGISTERS, np.uint8)])
+    summary = replace(
+        summarise_feature({"value": np.array([1.0, 2.0])}),
+        cells=np.array([[5, 3, 0], [4, 0, 1], [0, 2, 1]]),
+        registers=registers,
+    )
+    apart = METRICS["cardinality"].function(summary)
+    assert apart.bound.tolist() == [BOUND * apart.value[0], BOUND * apart.value[1], 0]
+    assert apart.value[2] == 2
+    together = METRICS["cardinality"].function(summary.total())
+    assert together.value == distinct(raised(hashes))
+    assert abs(together.value - 3_000) <= together.bound

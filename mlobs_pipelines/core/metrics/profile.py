@@ -96,12 +96,12 @@ def cardinality(summary: FeatureSummary) -> Estimate:
     Exact up to the cap of what is counted apart in a day; past it an estimate by HyperLogLog with 4,096
     registers, whose standard error is 1.6 % of it: the bound is four of them.
     """
-    value = np.count_nonzero(summary.cells, axis=-1).astype(np.float64)
+    value = np.asarray(np.count_nonzero(summary.cells, axis=-1), dtype=np.float64)
     bound = np.zeros(value.shape)
     if summary.registers is not None:
-        many = summary.registers.any(axis=-1)
-        value[many] = distinct(summary.registers[many])
-        bound[many] = BOUND * value[many]
+        many = np.asarray(summary.registers.any(axis=-1))
+        value = np.where(many, distinct(summary.registers), value)
+        bound = np.where(many, BOUND * value, bound)
     seen = np.asarray(summary.seen.cells.sum(axis=-1))
     return Estimate(np.where(seen > 0, value, np.nan), seen, bound=bound)
 
