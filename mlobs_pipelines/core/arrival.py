@@ -92,17 +92,18 @@ def standing(
     """
     used = _used(known.sum(axis=1) + waiting, share)
     chance = np.where(share > 0, share, np.inf)
-    kept, n = known * used[:, np.newaxis, np.newaxis], np.maximum(known.sum(axis=-1), 1e-300)
-    weight = (kept / chance).sum(axis=-1) / n
-    there = known_squared * used[:, np.newaxis, np.newaxis]
-    squared = (there / chance**2).sum(axis=-1) / np.maximum(known_squared.sum(axis=-1), 1e-300)
+    kept, there = (rows * used[:, np.newaxis, np.newaxis] for rows in (known, known_squared))
+    n, n_squared = known.sum(axis=-1), known_squared.sum(axis=-1)
+    # A stratum without labels stands for none, whatever its weight.
+    weight = np.where(n > 0, ratio((kept / chance).sum(axis=-1), n), used[:, np.newaxis])
+    squared = np.where(n > 0, ratio((there / chance**2).sum(axis=-1), n_squared), used[:, np.newaxis])
     shifts = np.zeros((share.shape[0] * DIRECTIONS, *weight.shape))
     young = np.flatnonzero(kept[..., :-1].any(axis=(1, 2)))
     for stratum in range(share.shape[0] if young.size else 0):
         stands = kept[young, stratum] / chance[stratum]
         moved = _directions(stands, chance[stratum], max(float(labels[stratum]), 1.0))
         first = stratum * DIRECTIONS
-        shifts[first : first + DIRECTIONS, young, stratum] = moved / n[young, stratum]
+        shifts[first : first + DIRECTIONS, young, stratum] = np.nan_to_num(ratio(moved, n[young, stratum]))
     return Standing(used, *(np.rint(array * _GRAIN) / _GRAIN for array in (weight, squared, shifts)))
 
 

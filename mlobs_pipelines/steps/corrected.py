@@ -3,7 +3,7 @@
 What a label stands for is `core.arrival`; it goes by how long labels took on the matured days of `cohorts`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from typing import Any
@@ -24,15 +24,12 @@ from mlobs_pipelines.steps.binning import SCORE
 from mlobs_pipelines.steps.class_lags import LABEL, lag_units
 from mlobs_pipelines.steps.cohorts import Cohorts
 from mlobs_pipelines.steps.estimation import Calibration, in_all_windows
-from mlobs_pipelines.steps.pairing import split_by_group, stacked
-from mlobs_pipelines.steps.windows import Counts, Group, score_edges, threshold_cell
+from mlobs_pipelines.steps.pairing import stacked
+from mlobs_pipelines.steps.windows import Counts, score_edges, threshold_cell
 
 _SIDES = {"negative": ("tn", "fp"), "positive": ("fn", "tp")}  # by label, then by decision, as strata are
-_ASKED = {
-    *((SCORE, part) for side in _SIDES for part in (side, f"reliability_{side}")),
-    *((LABEL, part) for part in (LAGS, AGES, "pending")),
-    (SCORE, "confusion"),
-}
+_ROWS = ("positives", "negatives", "tp", "fp", "tn", "fn", "bin_n", "bin_positives")
+_GRAIN = 2.0**26  # as in `core.arrival`
 _UNADDED = {*ScoreSummary.FIXED, "once", "twice"}
 Weights = Sequence[tuple[Ints, Amounts]]  # of every window: some of its days, and of each a weight by stratum
 
@@ -77,26 +74,15 @@ def corrected_summaries(
         From which score on a row is predicted positive.
     """
     before, width = arranged(matured.rows, [matured.stretch]), units + 1
-    split = [_by_group(owner) for owner in (counts, before)]
-    for group in counts.groups:
-        mine, earlier = (
-            owner.of_group(group, parts.get(group, {}))
-            for owner, parts in zip((counts, before), split, strict=True)
-        )
-        cohort = _cohort(_daily(earlier), matured.chosen, width)
-        days = [_Days.of(layer, width, threshold) for layer in _daily(mine).layers()]
-        places = [_within(mine, span) for span in mine.spans]
+    earlier = [_by_stratum(layer, LAGS, width) for layer in _daily(before).layers()]
+    layers = [_Days.of(layer, width, threshold) for layer in _daily(counts).layers()]
+    places = [_within(counts, span) for span in counts.spans]
+    for position, group in enumerate(counts.groups):
+        known = before.groups.index(group) if group in before.groups else None
+        lags = [layer[known] if known is not None else np.zeros_like(layer[0]) for layer in earlier]
+        days, cohort = [layer.of_group(position) for layer in layers], _cohort(lags, matured.chosen)
         found = [_standing(days, cohort, window, place) for window, place in enumerate(places)]
         yield weighted(*(_summary(layer, found) for layer in days)), _told(matured, cohort, found)
-
-
-def _by_group(counts: Counts) -> Mapping[Group, dict[tuple[str, str], Any]]:
-    found: dict[Group, dict[tuple[str, str], Any]] = {}
-    for subject, part in counts.parts:
-        if (subject, part.split(":")[0]) in _ASKED:
-            for group, some in split_by_group(counts.parts[subject, part]).items():
-                found.setdefault(group, {})[subject, part] = some
-    return found
 
 
 def _daily(counts: Counts) -> Counts:
@@ -125,64 +111,67 @@ class _Cohort:
     labels: Floats
 
 
-def _cohort(daily: Counts, chosen: Flags, width: int) -> _Cohort:
-    layers = [_by_stratum(layer, LAGS, width) for layer in daily.layers()]
-    both = layers[0].shape[1] // 2, 2, width
-    found = []
+def _cohort(layers: Sequence[Amounts], chosen: Flags) -> _Cohort:
+    """From the lags (E, S, L) of one group's matured days, at each power of weights."""
+    both, found = (layers[0].shape[1] // 2, 2, layers[0].shape[2]), []
     for mine in chosen:
         lags = [layer[: mine.size][mine].sum(axis=0).reshape(both) for layer in layers]
         found.append(arrived_share(lags[min(1, len(lags) - 1)], lags[-1]))
-    share = np.array([one for one, _ in found]).reshape(-1, STRATA, width)
-    return _Cohort(share, np.array([labels for _, labels in found]).reshape(-1, STRATA))
+    share = np.array([one for one, _ in found]).reshape(-1, *layers[0].shape[1:])
+    return _Cohort(share, np.array([labels for _, labels in found]).reshape(-1, layers[0].shape[1]))
 
 
 def _by_stratum(daily: Counts, part: str, width: int) -> Amounts:
-    """Labels by day, stratum and unit: (D, S, L)."""
+    """Labels by group, day, stratum and unit: (G, D, S, L)."""
     flat, group, day = daily.flat(LABEL, part)
     unit, stratum = codes_of(flat.codes, STRATA)
     found = daily.windows(group, day, stratum * width + unit, STRATA * width, flat.counts)
-    return np.asarray(found[0].reshape(-1, STRATA, width))
+    return np.asarray(found.reshape(*found.shape[:2], STRATA, width))
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
-    """One thing that is kept of a label's rows by day, and which share of it was predicted positive."""
+class _Side:
+    """What is kept of rows of one label by day, of which some were predicted positive.
 
-    values: Amounts
+    Attributes
+    ----------
+    kept : (..., D, P)
+        Rows by score cell, by decision and by bin of equal width, then Σ score and Σ score² by bin.
+    flagged : (..., D, P)
+        Share of each that was predicted positive: all or nothing but in the bin that the threshold cuts.
+    """
+
+    kept: Floats
     flagged: Floats
 
-    def added(self, weights: Weights, label: int) -> Floats:
+    def added(self, weights: Weights, label: int) -> list[Floats]:
         """Add the days of each window up, each by its weight: leading axes are windows, then shifts."""
         found = []
         for days, by in weights:
             low, high = (by[..., 2 * label + decision, np.newaxis] for decision in (0, 1))
-            flagged = self.flagged if self.flagged.ndim == 1 else self.flagged[days]
-            found.append(((low + flagged * (high - low)) * self.values[days]).sum(axis=-2))
-        return np.stack(found)
-
-
-Side = Mapping[str, _Kept]
+            found.append(((low + self.flagged[days] * (high - low)) * self.kept[days]).sum(axis=-2))
+        whole, cells = np.stack(found), self.kept.shape[-1] - 2 - 3 * RELIABILITY_BINS
+        return np.split(whole, cells + np.array([0, 2, 2 + RELIABILITY_BINS, 2 + 2 * RELIABILITY_BINS]), -1)
 
 
 @dataclass(frozen=True, slots=True)
 class _Days:
-    """Everything that is known of a group's days, at one power of the rows' weights.
+    """Everything that is known of the days of all groups, or of one, at one power of the rows' weights.
 
     Attributes
     ----------
     sides
-        Rows whose label is 0, and 1: by score cell, by decision, and per bin of equal width their number,
-        Σ score and Σ score².
+        Rows whose label is 0, and 1.
     low, high : (B,)
         Edges of the score cells.
-    known : (D, S, L)
+    known : (..., D, S, L)
         Labels by stratum and the age of their prediction. Labels without an age, as a training set has them,
         are of predictions as old as the horizon.
-    waiting : (D, L)
+    waiting : (..., D, L)
         Predictions without a label by age.
     """
 
-    sides: tuple[Side, Side]
+    sides: tuple[_Side, _Side]
     low: Floats
     high: Floats
     known: Amounts
@@ -190,77 +179,76 @@ class _Days:
 
     @staticmethod
     def of(daily: Counts, width: int, threshold: float) -> "_Days":
-        """Of every day of one group."""
+        """Of every day of every group."""
         codes = np.unique(np.concatenate([daily.flat(SCORE, side)[0].codes for side in _SIDES]))
         codes = codes.astype(np.int64)
         negative, positive = (_side(daily, side, codes, threshold) for side in _SIDES)
         known = _by_stratum(daily, AGES, width).copy()
-        labelled = np.concatenate([side["decisions"].values for side in (negative, positive)], axis=-1)
-        ageless = known.sum(axis=(1, 2)) == 0
-        known[ageless, :, -1] = labelled[ageless]
+        labelled = [side.kept[..., codes.size : codes.size + 2] for side in (negative, positive)]
+        ageless = known.sum(axis=(-2, -1)) == 0
+        known[ageless, :, -1] = np.concatenate(labelled, axis=-1)[ageless]
         flat, group, day = daily.flat(LABEL, "pending")
         units = np.minimum(flat.codes, width - 1).astype(np.int64)
-        waiting = daily.windows(group, day, units, width, flat.counts)[0]
+        waiting = daily.windows(group, day, units, width, flat.counts)
         return _Days((negative, positive), *score_edges(codes), known, waiting)
+
+    def of_group(self, group: int) -> "_Days":
+        """The days of one group."""
+        negative, positive = (_Side(side.kept[group], side.flagged[group]) for side in self.sides)
+        return _Days((negative, positive), self.low, self.high, self.known[group], self.waiting[group])
 
     def added(self, weights: Weights) -> ScoreSummary:
         """Score summary of every window, with days and strata weighted."""
-        n, p = (
-            {name: kept.added(weights, label) for name, kept in side.items()}
-            for label, side in enumerate(self.sides)
-        )
-        middle, unknown = (self.low + self.high) / 2, np.full(p["decisions"].shape[:-1], np.nan)
+        n, p = (side.added(weights, label) for label, side in enumerate(self.sides))
+        middle, unknown = (self.low + self.high) / 2, np.full(p[1].shape[:-1], np.nan)
         return ScoreSummary(
-            positives=p["cells"],
-            negatives=n["cells"],
+            positives=p[0],
+            negatives=n[0],
             unlabelled=np.zeros(unknown.shape),
-            tp=p["decisions"][..., 1],
-            fp=n["decisions"][..., 1],
-            tn=n["decisions"][..., 0],
-            fn=p["decisions"][..., 0],
+            tp=p[1][..., 1],
+            fp=n[1][..., 1],
+            tn=n[1][..., 0],
+            fn=p[1][..., 0],
             log_loss=unknown,
             log_loss_sq=unknown,
-            squared_error=np.maximum(p["bins"] - 2 * p["score"] + p["square"], 0).sum(-1)
-            + n["square"].sum(-1),
-            squared_error_sq=dot(p["cells"], (1 - middle) ** 4) + dot(n["cells"], middle**4),
-            bin_n=p["bins"] + n["bins"],
-            bin_positives=p["bins"],
-            bin_score=p["score"] + n["score"],
-            bin_score_sq=p["square"] + n["square"],
-            bin_score_positives=p["score"],
+            squared_error=(np.maximum(p[2] - 2 * p[3] + p[4], 0) + n[4]).sum(axis=-1),
+            squared_error_sq=dot(p[0], (1 - middle) ** 4) + dot(n[0], middle**4),
+            bin_n=p[2] + n[2],
+            bin_positives=p[2],
+            bin_score=p[3] + n[3],
+            bin_score_sq=p[4] + n[4],
+            bin_score_positives=p[3],
             low=self.low,
             high=self.high,
         )
 
 
-def _side(daily: Counts, side: str, codes: Ints, threshold: float) -> Side:
+def _side(daily: Counts, side: str, codes: Ints, threshold: float) -> _Side:
     flat, group, day = daily.flat(SCORE, side)
-    cells = daily.windows(group, day, np.searchsorted(codes, flat.codes), codes.size, flat.counts)[0]
-    confusion = daily.counts(SCORE, "confusion", len(CONFUSION_CODES))[0]
-    decided = confusion[:, [CONFUSION_CODES[name] for name in _SIDES[side]]]
+    cells = daily.windows(group, day, np.searchsorted(codes, flat.codes), codes.size, flat.counts)
+    confusion = daily.counts(SCORE, "confusion", len(CONFUSION_CODES))
+    decided = confusion[..., [CONFUSION_CODES[name] for name in _SIDES[side]]]
     part = f"reliability_{side}"
-    score, square = (sums[0] for sums in daily.sums(SCORE, part, RELIABILITY_BINS))
+    bins, sums = daily.counts(SCORE, part, RELIABILITY_BINS), daily.sums(SCORE, part, RELIABILITY_BINS)
     cut, inside = threshold_cell(threshold)
-    flagged = ((codes > cut) | ((codes == cut) & (inside < 0.5))).astype(np.float64)
-    by_bin = _flagged_by_bin(cells, flagged, codes)
-    return {
-        "cells": _Kept(cells, flagged),
-        "decisions": _Kept(decided, np.array([0.0, 1.0])),
-        "bins": _Kept(daily.counts(SCORE, part, RELIABILITY_BINS)[0], by_bin),
-        "score": _Kept(score, by_bin),
-        "square": _Kept(square, by_bin),
-    }
+    flagged = (codes > cut) | ((codes == cut) & (inside < 0.5))
+    of_cells, of_decisions = (
+        np.broadcast_to(some, (*cells.shape[:-1], some.size)) for some in (flagged, np.array([0, 1]))
+    )
+    by_bin = [_flagged_by_bin(cells, flagged, codes)] * 3
+    return _Side(
+        np.concatenate([cells, decided, bins, *sums], axis=-1),
+        np.concatenate([of_cells, of_decisions, *by_bin], axis=-1),
+    )
 
 
-def _flagged_by_bin(cells: Amounts, flagged: Floats, codes: Ints) -> Floats:
-    """Share of each day and bin that was predicted positive: all or nothing but in the bin that is cut."""
+def _flagged_by_bin(cells: Amounts, flagged: Flags, codes: Ints) -> Floats:
+    """Share of each day and bin that was predicted positive."""
     low, high = score_edges(codes)
     place = np.minimum((low + high) / 2 * RELIABILITY_BINS, RELIABILITY_BINS - 1).astype(np.int64)
-    rows, said = (np.zeros((cells.shape[0], RELIABILITY_BINS)) for _ in range(2))
-    for index in range(RELIABILITY_BINS):
-        mine = cells[:, place == index]
-        rows[:, index], said[:, index] = mine.sum(axis=-1), (mine * flagged[place == index]).sum(axis=-1)
-    return np.nan_to_num(ratio(said, rows))
+    of_bin = (place[:, np.newaxis] == np.arange(RELIABILITY_BINS)).astype(np.float64)
+    share = np.nan_to_num(ratio((cells * flagged) @ of_bin, cells @ of_bin))
+    return np.asarray(np.rint(share * _GRAIN) / _GRAIN)
 
 
 def _standing(days: Sequence[_Days], cohort: _Cohort, window: int, within: Ints) -> tuple[Ints, Standing]:
@@ -272,14 +260,17 @@ def _standing(days: Sequence[_Days], cohort: _Cohort, window: int, within: Ints)
 
 def _summary(days: _Days, found: Sequence[tuple[Ints, Standing]]) -> CorrectedSummary:
     """Labels as they are, and what those of young days stand for beyond themselves."""
-    once = [(at, np.stack([stands.used] * STRATA, axis=-1).astype(np.int64)) for at, stands in found]
+    known = days.added([(at, np.outer(stands.used, np.ones(STRATA))) for at, stands in found])
+    seen: dict[str, Any] = {name: np.rint(getattr(known, name)).astype(np.int64) for name in _ROWS}
     young = [np.flatnonzero(stands.used & (stands.weight != 1).any(axis=-1)) for _, stands in found]
     pairs = list(zip(found, young, strict=True))
-    known = days.added(once)
+    if not any(some.size for some in young):
+        nothing = known.select(lambda array: np.zeros((len(found), 0, *array.shape[1:])))
+        return CorrectedSummary(replace(known, **seen), known, known, nothing)
     more = days.added([(at[some], stands.weight[some] - 1) for (at, stands), some in pairs])
     twice = days.added([(at[some], stands.squared[some] - 1) for (at, stands), some in pairs])
     shifts = days.added([(at[some], stands.shifts[:, some]) for (at, stands), some in pairs])
-    return CorrectedSummary(known, _sum(known, more), _sum(known, twice), shifts)
+    return CorrectedSummary(replace(known, **seen), _sum(known, more), _sum(known, twice), shifts)
 
 
 def _sum(one: ScoreSummary, other: ScoreSummary) -> ScoreSummary:
