@@ -95,7 +95,9 @@ def _lags(walk: Walk) -> Lags:
     found: dict[str, list[tuple[date, timedelta]]] = defaultdict(list)
     for row in rows.to_pylist():
         if row["value"] is not None:
-            found[row["model_version"]].append((row["window_end"], timedelta(hours=row["value"])))
+            found[row["model_version"]].append(
+                (row["window_end"], timedelta(seconds=round(3600 * row["value"])))
+            )
     return {version: sorted(lags) for version, lags in found.items()}
 
 

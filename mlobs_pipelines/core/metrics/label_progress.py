@@ -60,7 +60,8 @@ def _error_of_share(settled: Amounts, base: Amounts, waiting: Amounts, size: Flo
 def label_silence(summary: LabelSummary) -> Estimate:
     """Whole hours since the last label arrived, while predictions under the label horizon wait; else 0.
 
-    Where none has arrived within the last label horizon: the age of the oldest prediction under it.
+    Where none has arrived within the last label horizon: the age of the oldest prediction under it. Days
+    whose labels were joined earlier speak of that moment: judge windows that are joined anew as a whole.
     """
     waiting = summary.pending[..., : summary.young.shape[-1]] > 0
     since = np.where(_any(summary.fresh > 0), _first(summary.fresh > 0), _last(waiting))
