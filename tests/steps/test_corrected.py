@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pytest
 
+from mlobs_pipelines.core.metrics import METRICS
 from mlobs_pipelines.steps.metrics import score
 from tests.steps import loans
 from tests.steps.redeclared import metrics_of, redeclared
@@ -122,3 +124,29 @@ def test_corrected_values_find_the_truth_in_a_year_of_late_fraud(study):
     raw = [study.errors(values, "auc", "auc") for _, values in found]
     assert min(raw) > 0
     assert np.mean(raw) > 2
+
+
+def test_rows_stand_for_as_many_as_their_weight(study):
+    """Values are those of rows repeated as often as their weight says; the interval is that of fewer rows."""
+    year, moment = study.simulated(40, 3), 160
+    times = np.random.default_rng(3).choice([1, 1, 4], year.at.size)
+
+    def estimates(weight):
+        rows, mine = study.known(year, moment, 0, moment), times[year.day < moment]
+        if weight:
+            rows = rows.append_column("sample_weight", pa.array(mine.astype(float)))
+        else:
+            rows = rows.take(pa.array(np.repeat(np.arange(mine.size), mine)))
+        statistics = study.scan_labels(rows, study.PLAN)
+        start, end = (study.FIRST + timedelta(days=at) for at in (moment - study.WINDOW, moment))
+        counts = study.arranged(statistics, [study.Span(study.Window.FOUR_WEEKS, start, end)])
+        units = study.units_of(study.HORIZON, study.UNIT)
+        matured = study.matured(statistics, moment)
+        ((summary, _),) = study.corrected_summaries(counts, matured, units, study.THRESHOLD)
+        return {name: METRICS[name].function(summary) for name in ("corrected_auc", "corrected_base_rate")}
+
+    weighted, repeated = estimates(weight=True), estimates(weight=False)
+    for name, found in weighted.items():
+        np.testing.assert_allclose(found.value, repeated[name].value, rtol=1e-6)
+        assert found.n < repeated[name].n
+        assert found.upper - found.lower > repeated[name].upper - repeated[name].lower
