@@ -12,8 +12,9 @@ from mlobs_pipelines.defs.checks import Finding, Looks, partitioned_check
 from mlobs_pipelines.defs.resources import Site
 from mlobs_pipelines.engine.joins import EARLY_REACH_DAYS
 from mlobs_pipelines.steps.join import join
+from mlobs_pipelines.steps.labelled import known_rows
 from mlobs_pipelines.steps.layouts import labelled_layout
-from mlobs_pipelines.steps.walk import Walk, texts
+from mlobs_pipelines.steps.walk import Walk
 
 ODD = {"early": "known before the prediction was made", "conflict": "with two different outcomes"}
 
@@ -47,10 +48,7 @@ def join_looks() -> Looks:
 
 
 def _labels(walk: Walk, days: Sequence[date]) -> Mapping[date, Finding]:
-    layout = labelled_layout(walk.spec)
-    rows = walk.lake.read(
-        walk.model, layout, where={"day": texts(days)}, columns=["day", "state", "early", "conflict"]
-    )
+    rows = known_rows(walk, days, ("day", "state", "early", "conflict"))
     frame = pl.DataFrame(rows)
     return {day: _judge(frame.filter(pl.col("day") == day.isoformat())) for day in days}
 

@@ -129,3 +129,12 @@ def known(walk: Walk, looks: Mapping[date, datetime]) -> Known:
         for text in texts(days):
             past[text] = rows.filter(pc.equal(rows.column("day"), text)).combine_chunks()
     return Known(walk, version, past)
+
+
+def known_rows(walk: Walk, days: Sequence[date], columns: Sequence[str]) -> pa.Table:
+    """Some days' predictions with the labels that the run may know, as one table."""
+    fields = [field for field in labelled_layout(walk.spec).schema if field.name in columns]
+    schema, then = pa.schema(fields), known(walk, moments(walk, days))
+    batches = [batch for text in texts(days) for batch in then.batches(text, schema.names)]
+    parts = [pa.Table.from_batches([batch]).select(schema.names).cast(schema) for batch in batches]
+    return pa.concat_tables([schema.empty_table(), *parts])

@@ -9,6 +9,7 @@ import pytest
 from mlobs_pipelines.steps.arrivals import WAITING, spelled_days, to_read, waiting
 from mlobs_pipelines.steps.ingest import ingest
 from mlobs_pipelines.steps.join import behind, join, rejoin
+from mlobs_pipelines.steps.labelled import known_rows
 from mlobs_pipelines.steps.metrics import score
 from mlobs_pipelines.steps.statistics import measure
 from tests.steps import late, loans
@@ -114,3 +115,17 @@ def test_a_run_that_ended_between_join_and_metrics_is_made_up_for(walk):
     measure(later, [FIRST])
     score(later, [FIRST])
     assert behind(later, [FIRST, SECOND]) == []
+
+
+def test_a_run_of_an_earlier_moment_leaves_what_was_known_later(walk):
+    """It counts the labels known then, says that the table keeps the later ones, and changes no row of it."""
+    before = walk.lake.partition_versions(walk.model, "labelled_predictions")
+    known = join(walk, DAYS)[FIRST].facts["labelled"]
+    earlier = replace(walk, as_of=walk.as_of.replace(month=2, day=29))
+    found = join(earlier, DAYS)[FIRST]
+    assert 0 < found.facts["labelled"] < known
+    assert "keeps what was known later" in found.note
+    states = known_rows(earlier, DAYS, ("day", "state")).to_pylist()
+    assert states.count({"day": FIRST.isoformat(), "state": "labelled"}) == found.facts["labelled"]
+    after = walk.lake.partition_versions(walk.model, "labelled_predictions")
+    assert [one.content_hash for one in after.values()] == [one.content_hash for one in before.values()]
