@@ -100,6 +100,8 @@ class Settings(BaseSettings):
     sources
         Credentials and endpoints of the contracts' servers, as JSON: by the server's name, option and value;
         ``url`` for a database, the options of the object store for files.
+    channels
+        Who is told of incidents, as JSON: by the channel's name its addresses, as Apprise writes them.
     memory
         Upper bound of the SQL engine's working memory.
     threads
@@ -127,6 +129,7 @@ class Settings(BaseSettings):
     hmac_previous_key_file: Path | None = None
     hmac_overlap_until: Annotated[date | None, BeforeValidator(_day)] = None
     sources: dict[str, dict[str, SecretStr]] = Field(default_factory=dict)
+    channels: dict[str, list[SecretStr]] = Field(default_factory=dict)
     memory: str = "1GB"
     threads: int = Field(default=2, ge=1)
     retention_statistics_days: int | None = Field(default=None, ge=1)
@@ -150,6 +153,11 @@ class Settings(BaseSettings):
             name: {option: value.get_secret_value() for option, value in options.items()}
             for name, options in self.sources.items()
         }
+
+    @property
+    def channel_addresses(self) -> dict[str, list[str]]:
+        """What `channels` says, in the clear."""
+        return {name: [one.get_secret_value() for one in found] for name, found in self.channels.items()}
 
     @property
     def spill(self) -> Path:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from mlobs_pipelines.cli import (
+    alerts,
     awaited,
     declare,
     deliveries,
@@ -26,6 +27,7 @@ from mlobs_pipelines.contracts.problems import ContractError
 from mlobs_pipelines.store.lake import LakeError
 
 __all__ = [
+    "alerts",
     "app",
     "awaited",
     "declare",

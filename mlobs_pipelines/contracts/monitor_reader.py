@@ -21,6 +21,7 @@ from mlobs_pipelines.contracts.monitor import (
 )
 from mlobs_pipelines.contracts.objectives import Failing, Objective, rule_problem
 from mlobs_pipelines.contracts.problems import KeyPath, Problem, listed, suggestion
+from mlobs_pipelines.contracts.routes import Quiet, Rate, Route
 from mlobs_pipelines.contracts.sections import Section
 from mlobs_pipelines.contracts.slos import IncidentRules, Indicator, Slo, slo_problem
 from mlobs_pipelines.core.metrics import Metric
@@ -43,6 +44,9 @@ _INNER: Mapping[tuple[str, str], type[Section]] = {
     ("sampling", "keep"): Kept,
     ("objectives", "failing"): Failing,
     ("slos", "sli"): Indicator,
+    ("incidents", "routes"): Route,
+    ("incidents", "quiet"): Quiet,
+    ("incidents", "at_most"): Rate,
     ("versions", "compared_with"): Comparison,
 }
 _SAID = {

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, StrictInt, StringConstraints, model_
 from mlobs_pipelines.contracts.durations import Duration
 from mlobs_pipelines.contracts.objectives import Objective
 from mlobs_pipelines.contracts.problems import listed
+from mlobs_pipelines.contracts.routes import Route
 from mlobs_pipelines.contracts.sections import (
     ColumnName,
     Name,
@@ -126,10 +127,13 @@ class IncidentRules(Section):
         How many windows each of them must pass, one after the other.
     reopen
         For how long after that a failure of the same cause opens the incident again, not a new one.
+    routes
+        Who is told.
     """
 
     recover: Annotated[StrictInt, Field(ge=1, le=28)] = 3
     reopen: Duration = timedelta(days=7)
+    routes: tuple[Route, ...] = ()
 
     @property
     def recovery(self) -> incidents.Recovery:

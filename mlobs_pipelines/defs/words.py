@@ -80,6 +80,7 @@ COLUMNS = {
     "acted_by": "Who acknowledged, muted or resolved it last.",
     "note": "Why.",
     "versions": "Model versions it is about.",
+    "segments": "Segment values it is about; empty where it is about all rows.",
     "checks": "Assets and checks that show it.",
     "signals": "JSON: every signal with its days and the numbers of its last failure.",
     "owners": "Who answers for it.",

@@ -140,6 +140,7 @@ def _row(walk: Walk, incident: Incident, day: date) -> dict[str, Any]:
         "acted_by": incident.by,
         "note": incident.note,
         "versions": list(incident.versions),
+        "segments": _segments(incident),
         "checks": sorted({one.signal.check for one in incident.members}),
         "owners": list(monitor.owners),
         "runbook": monitor.runbook,
@@ -165,6 +166,12 @@ def title(incident: Incident) -> str:
     others = sorted({one.signal.cause for one in incident.members} - {incident.root.signal.cause})
     more = f"; with it {', '.join(others)}" if others else ""
     return f"{incident.root.signal.cause}{more}"
+
+
+def _segments(incident: Incident) -> list[str]:
+    """Segment values that any of its signals is about."""
+    told = [one.signal.told for one in incident.members]
+    return sorted({f"{one['segment']}={one['segment_value']}" for one in told if one.get("segment")})
 
 
 def _counted(walk: Walk, day: date, incidents: Sequence[Incident]) -> dict[str, Any]:

@@ -225,6 +225,7 @@ INCIDENTS = TableLayout(
                 acted_by=pa.string(),
                 note=pa.string(),
                 versions=pa.list_(pa.string()),
+                segments=pa.list_(pa.string()),
                 checks=pa.list_(pa.string()),
                 owners=pa.list_(pa.string()),
                 runbook=pa.string(),
@@ -269,6 +270,26 @@ INCIDENT_ACTIONS = TableLayout(
     ),
     keys=("day",),
     sort_by=("at", "who", "incident", "kind"),
+)
+
+NOTIFICATIONS = TableLayout(
+    name="notifications",
+    schema=pa.schema(
+        [
+            *_required("day", "channel", "incident", "cause", "event", "state"),
+            *_columns(
+                at=UTC_MICROSECONDS,
+                attempt=pa.int64(),
+                reopened=pa.int64(),
+                severity=pa.string(),
+                title=pa.string(),
+                body=pa.string(),
+                error=pa.string(),
+            ),
+        ]
+    ),
+    keys=("day",),
+    sort_by=("at", "channel", "incident", "event"),
 )
 
 AUDIT = TableLayout(

@@ -1,6 +1,6 @@
 """What a monitor may say about SLOs, and what a person is told who gets it wrong."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -65,3 +65,47 @@ def test_a_mistake_is_told_by_its_key_and_remedy(folder: Path, slo: str, says: s
 def test_names_are_given_once(folder: Path):
     """A second SLO of the same name is refused."""
     assert ["good is declared twice" in one for one in declare(folder, SLO, SLO)] == [True]
+
+
+def route(folder: Path, line: str) -> list[str]:
+    """Problems of the copy with one route."""
+    file = folder / "monitor.yaml"
+    text = file.read_text(encoding="utf-8")
+    section = f"incidents:\n  recover: 2\n  routes:\n    - {{{line}}}\nschedule:"
+    file.write_text(text.replace("schedule:", section, 1), encoding="utf-8")
+    return [str(problem).removeprefix(f"{folder}/") for problem in check_folder(folder, METRICS)]
+
+
+def test_a_route_is_read(folder: Path):
+    """Channel, choice, quiet hours across midnight and limit arrive as written."""
+    line = 'channel: c, severities: [critical], quiet: {from: "22:00", to: "06:30", timezone: Europe/Berlin}'
+    assert route(folder, line + ", at_most: {messages: 3, per: 30m}") == []
+    rules = load_model(folder, METRICS).monitor.incidents
+    assert rules.recovery.windows == 2
+    (one,) = rules.routes
+    assert [one.quiet.at(datetime(2024, 1, 5, hour, tzinfo=UTC)) for hour in (20, 21, 5, 6, 12)] == [
+        *(False, True, True, False, False)
+    ]
+    assert one.at_most.per == timedelta(minutes=30)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("chanel: c", "incidents.routes[0].chanel: unknown key; did you mean channel?"),
+        (
+            'channel: c, quiet: {from: "25:00", to: "06:00"}',
+            "not a time of day; write it in quotes, as",
+        ),
+        (
+            'channel: c, quiet: {from: "06:00", to: "06:00"}',
+            "quiet hours end when they begin; write two",
+        ),
+        ("channel: c, at_most: {messages: 0}", "messages: 0 is out of range"),
+        ("channel: c, severities: [high]", "'high' is not a valid value; valid: critical, ticket"),
+    ],
+)
+def test_a_mistake_in_a_route_is_told(folder: Path, line: str, says: str):
+    """What is wrong with a route is told by key and remedy."""
+    told = route(folder, line)
+    assert any(says in one for one in told), told

@@ -2,12 +2,16 @@
 
 import json
 import shutil
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import dagster as dg
 import polars as pl
 import pytest
+from pydantic import SecretStr
 from typer.testing import CliRunner
 
+from mlobs_pipelines.defs.resources import Site
 from mlobs_pipelines.store.tables import INCIDENTS
 from tests.defs.conftest import CONTRACTS, MISSING, MODEL, PARTIAL, REFUSED, REPLAY
 
@@ -62,8 +66,8 @@ def command(season, tmp_path, monkeypatch):
     monkeypatch.setenv("MLOBS_HOME", str(tmp_path))
     monkeypatch.setenv("MLOBS_CONTRACTS", str(CONTRACTS))
 
-    def run(*arguments, code=0):
-        done = CliRunner().invoke(app, ["incidents", *arguments])
+    def run(*arguments, code=0, group="incidents"):
+        done = CliRunner().invoke(app, [group, *arguments])
         assert done.exit_code == code, (done.output, done.exception)
         return done
 
@@ -88,3 +92,31 @@ def test_people_find_mute_and_resolve_an_incident(command, found):
     assert command("resolve", incident).stdout == f"{incident}: resolved\n"
     assert "was resolved on" in command("ack", incident, code=2).output
     assert "did you mean" in command("show", incident[:-1], code=2).output
+
+
+def test_sending_takes_routes(command):
+    """A model without routes is told how to get them; nothing was sent, so the list is empty."""
+    assert "write incidents.routes" in command("send", MODEL, group="alerts", code=2).output
+    assert command("list", MODEL, "--format", "json", group="alerts").stdout == "[]\n"
+
+
+def test_the_sensor_tells_a_webhook(season, spec, tmp_path, instance):
+    """A model with routes has a sensor; a tick tells the channel of what is open, the next one nothing."""
+    from mlobs_pipelines.contracts.slos import IncidentRules  # noqa: PLC0415 - only here
+    from mlobs_pipelines.defs.alerts import alert_sensors  # noqa: PLC0415 - Dagster takes seconds
+    from tests.post import Webhook, served  # noqa: PLC0415 - only here
+
+    shutil.copytree(season.site.settings.home / "lake", tmp_path / "lake")
+    rules = IncidentRules(routes=({"channel": "oncall", "severities": ("critical",)},))
+    routed = replace(spec, monitor=spec.monitor.model_copy(update={"incidents": rules}))
+    with served(Webhook) as hook:
+        address = SecretStr(f"json://127.0.0.1:{hook.server_address[1]}/")
+        changed = {"home": tmp_path, "channels": {"oncall": [address]}}
+        settings = season.site.settings.model_copy(update=changed)
+        site = Site(settings, lambda: datetime(2013, 6, 27, 11, 30, tzinfo=UTC))
+        (sensor,) = alert_sensors(site, routed)
+        said = [sensor(dg.build_sensor_context(instance)).skip_message for _ in range(2)]
+    assert len(hook.kept) > 0
+    assert said == [f"{len(hook.kept)} sent", "nothing is due"]
+    assert all(one["title"].startswith("[critical] flight_delays: ") for one in hook.kept)
+    assert alert_sensors(site, spec) == []

@@ -1,0 +1,34 @@
+"""Alerts in Dagster: a sensor that sends what is due, so that people hear of incidents while the daemon runs.
+
+It looks at tables, not at runs: quiet hours end and messages are tried again without any run.
+"""
+
+import dagster as dg
+
+from mlobs_pipelines.contracts.folder import ModelSpec
+from mlobs_pipelines.defs.jobs import job_name
+from mlobs_pipelines.defs.resources import Site
+from mlobs_pipelines.destinations.channels import send
+from mlobs_pipelines.steps.notify import notify
+
+
+def alert_sensors(site: Site, spec: ModelSpec) -> list[dg.SensorDefinition]:
+    """The sensor of a model that has routes; off until it is switched on."""
+    if not spec.monitor.incidents.routes:
+        return []
+
+    @dg.sensor(
+        name=job_name(spec.monitor.model, "alerts"),
+        minimum_interval_seconds=60,
+        description=(
+            "Tells channels of incidents that open, grow worse, come back and end; keeps quiet hours and "
+            "rate limits, tries again, and gives up after five attempts."
+        ),
+    )
+    def sensor(_: dg.SensorEvaluationContext) -> dg.SkipReason:
+        walk = site.walk(spec, "alerts.sensor")
+        found = [what for _, what in notify(walk, site.settings.channel_addresses, site.clock(), send)]
+        told = ", ".join(f"{found.count(what)} {what}" for what in sorted(set(found)))
+        return dg.SkipReason(told or "nothing is due")
+
+    return [sensor]
