@@ -4,6 +4,7 @@ import dagster as dg
 
 from mlobs_pipelines.contracts.folder import load_models
 from mlobs_pipelines.core.metrics import METRICS
+from mlobs_pipelines.defs.audit import audit_sensors
 from mlobs_pipelines.defs.model import model_definitions
 from mlobs_pipelines.defs.resources import Site
 from mlobs_pipelines.settings import Settings
@@ -25,7 +26,8 @@ def build_defs(site: Site | None = None) -> dg.Definitions:
     place = site or Site(Settings())
     models = load_models(place.settings.contracts, METRICS)
     merged = dg.Definitions.merge(*(model_definitions(place, spec) for spec in models.values()))
-    return dg.Definitions.merge(merged, dg.Definitions(executor=dg.in_process_executor))
+    common = dg.Definitions(executor=dg.in_process_executor, sensors=list(audit_sensors(place, models)))
+    return dg.Definitions.merge(merged, common)
 
 
 @dg.definitions

@@ -14,7 +14,7 @@ import typer
 
 from mlobs_pipelines.cli.deliveries import Datasets, First, Last, span
 from mlobs_pipelines.cli.output import Format, Output, count, print_rows, sheet_of
-from mlobs_pipelines.cli.root import Model, app, err, known, lake, out, spec_of, stop
+from mlobs_pipelines.cli.root import Model, acted, app, err, known, lake, out, spec_of, stop
 from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.contracts.odcs import DATASETS
 from mlobs_pipelines.settings import Settings, operating_user
@@ -111,6 +111,7 @@ def show(
     chosen, rows = _choose(model, dataset, (first, last), rule, delivery)
     every = sum(chosen.means(row) for row in rows)
     found = []
+    acted(model, "quarantine.show", ", ".join(chosen.datasets), {"rows": min(every, limit)})
     for row in _whole(lake(), chosen, limit):
         text = json.dumps(row["row"], ensure_ascii=False) if form is not Format.JSON else row["row"]
         rules = row["rules"] if form is Format.JSON else " ".join(row["rules"])

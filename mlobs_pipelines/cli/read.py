@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from mlobs_pipelines.cli.output import Format, Output, print_rows
-from mlobs_pipelines.cli.root import DAY, AsOf, Model, app, known, lake, moment_of, out, spec_of
+from mlobs_pipelines.cli.root import DAY, AsOf, Model, acted, app, known, lake, moment_of, out, spec_of
 from mlobs_pipelines.contracts.durations import format_duration
 from mlobs_pipelines.core.metrics import METRICS, Metric
 from mlobs_pipelines.core.vocabulary import Maturity, Verdict, Window
@@ -16,7 +16,7 @@ from mlobs_pipelines.destinations import terminal
 from mlobs_pipelines.engine.folding import CROSS
 from mlobs_pipelines.settings import Settings
 from mlobs_pipelines.store.metric_store import ANY, MetricStore
-from mlobs_pipelines.store.tables import METRIC_COLUMNS
+from mlobs_pipelines.store.tables import AUDIT, METRIC_COLUMNS
 
 
 @app.command()
@@ -100,16 +100,17 @@ def report(
     spec, site = spec_of(model), Site(Settings())
     target = path or report_path(site, spec)
     rows = write_report(site.walk(spec, "report", moment_of(as_of)), target)
+    acted(model, "report", str(target), {"rows": rows, "as_of": as_of})
     out.print(f"report of {rows:,} metric rows: {target}", markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()
 def tables(model: Model, form: Output = Format.TABLE) -> None:
-    """List a model's tables with size and content hash, to compare two lakes."""
+    """List a model's tables with size and content hash, to compare two lakes; without the audit."""
     from dataclasses import asdict
 
     spec_of(model)
-    rows = [asdict(summary) for summary in lake().summary(model)]
+    rows = [asdict(summary) for summary in lake().summary(model) if summary.table != AUDIT.name]
     print_rows(rows, form, list(rows[0]) if rows else [], terminal.records)
 
 

@@ -4,9 +4,9 @@ The commands are in the other modules of this folder; how rows are printed is `o
 """
 
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -16,7 +16,8 @@ from rich.console import Console
 from mlobs_pipelines.contracts.folder import ModelSpec, load_models
 from mlobs_pipelines.contracts.problems import suggestion
 from mlobs_pipelines.core.metrics import METRICS
-from mlobs_pipelines.settings import Settings
+from mlobs_pipelines.settings import Settings, operating_user
+from mlobs_pipelines.store.audit import Detail, Entry, append
 from mlobs_pipelines.store.lake import Lake
 
 app = typer.Typer(
@@ -80,6 +81,12 @@ def lake() -> Lake:
     """The tables of this installation."""
     settings = Settings()
     return Lake(settings.lake_root, settings.lake_options or None)
+
+
+def acted(model: str, action: str, what: str, details: Mapping[str, Detail]) -> None:
+    """Keep in the model's audit that this user did something to it just now."""
+    entry = Entry(datetime.now(UTC), operating_user(), action, what, details)
+    append(lake(), model, entry, {})
 
 
 def stop(message: str, code: int) -> NoReturn:

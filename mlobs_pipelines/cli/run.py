@@ -6,18 +6,35 @@ What the walk does is in `steps`; how it runs in Dagster is in `defs`.
 import time
 from collections.abc import Iterator
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mlobs_pipelines.cli.output import Format, count, print_rows, progress
 from mlobs_pipelines.cli.read import report
-from mlobs_pipelines.cli.root import DAY, AsOf, Model, app, err, known, moment_of, out, spec_of, stop, usage
+from mlobs_pipelines.cli.root import (
+    DAY,
+    AsOf,
+    Model,
+    acted,
+    app,
+    err,
+    known,
+    moment_of,
+    out,
+    spec_of,
+    stop,
+    usage,
+)
 from mlobs_pipelines.core.vocabulary import Window
 from mlobs_pipelines.destinations import terminal
 from mlobs_pipelines.settings import Settings
+from mlobs_pipelines.store.audit import Detail
 from mlobs_pipelines.store.lake import Lake
 from mlobs_pipelines.store.metric_store import MetricStore
+
+if TYPE_CHECKING:
+    from mlobs_pipelines.defs import launch
 
 DEMO_MODEL = "flight_delays"
 SLIS = ("auc", "ece", "brier_score", "label_coverage")
@@ -89,12 +106,30 @@ def backfill(
     walk = site.walk(spec, "backfill", moment)
     for said in expired.told(walk, *days):
         err.print(said, highlight=False, soft_wrap=True)
-    with progress():
-        for launched, seconds in _timed(launch.backfill(site, build_defs(site), spec, *days, moment)):
-            told = count(launched.failed_checks, "failed check")
-            err.print(f"{launched.job}: run {launched.run_id[:8]}, {seconds:.1f} s, {told}", highlight=False)
-            if not launched.success:
-                stop(f"run {launched.run_id} of {launched.job} failed: {launched.error}", 1)
+    runs: list[launch.Launched] = []
+    try:
+        with progress():
+            for launched, seconds in _timed(launch.backfill(site, build_defs(site), spec, *days, moment)):
+                runs.append(launched)
+                told = count(launched.failed_checks, "failed check")
+                err.print(
+                    f"{launched.job}: run {launched.run_id[:8]}, {seconds:.1f} s, {told}", highlight=False
+                )
+    finally:
+        acted(model, "backfill", f"{days[0]} to {days[1]}", _summed(runs, moment))
+    failed = [one for one in runs if not one.success]
+    if failed:
+        stop(f"run {failed[0].run_id} of {failed[0].job} failed: {failed[0].error}", 1)
+
+
+def _summed(runs: "list[launch.Launched]", moment: datetime | None) -> dict[str, Detail]:
+    return {
+        "as_of": moment.isoformat() if moment else None,
+        "runs": len(runs),
+        "failed_runs": sum(not one.success for one in runs),
+        "failed_checks": sum(one.failed_checks for one in runs),
+        "last_run": runs[-1].run_id if runs else None,
+    }
 
 
 def _seconds(started: float) -> str:

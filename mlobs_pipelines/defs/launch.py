@@ -20,6 +20,7 @@ from mlobs_pipelines.steps.snapshot import feature_reach_days
 
 INSTANCE_FILE = Path(__file__).parents[2] / "dagster.yaml"
 LABEL_REACH = 2
+BY_COMMAND = "dagster/backfill_by"  # tag of runs that a command started
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}  # events are kept by the instance
 
 
@@ -123,7 +124,7 @@ def plan(spec: ModelSpec, first: date, last: date, as_of: datetime) -> list[tupl
 def run(opened: dg.DagsterInstance, defs: dg.Definitions, job: str, tags: dict[str, str]) -> Launched:
     """Run one job in this process."""
     result = defs.resolve_job_def(job).execute_in_process(
-        instance=opened, tags={**tags, "dagster/backfill_by": "mlobs"}, raise_on_error=False, run_config=QUIET
+        instance=opened, tags={**tags, BY_COMMAND: "mlobs"}, raise_on_error=False, run_config=QUIET
     )
     failed = sum(not evaluation.passed for evaluation in result.get_asset_check_evaluations())
     return Launched(job, result.run_id, result.success, failed, _error(result))

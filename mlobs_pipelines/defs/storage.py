@@ -34,11 +34,7 @@ class EnvSelectedStorage(DagsterStorage, ConfigurableClass):
         """
         settings = Settings()
         if settings.postgres_url is not None:
-            # The driver is an extra: a laptop does not need it.
-            from dagster_postgres import DagsterPostgresStorage  # noqa: PLC0415 - as above
-
-            url = settings.postgres_url.get_secret_value()
-            return cast("Self", DagsterPostgresStorage(with_driver(url), inst_data=inst_data))
+            return cast("Self", _postgres(settings.postgres_url.get_secret_value(), inst_data))
         folder = config_value.get("sqlite_base_dir") or str(settings.dagster_home / "storage")
         return cast("Self", DagsterSqliteStorage(folder, inst_data=inst_data))
 
@@ -47,12 +43,33 @@ class EnvSelectedStorage(DagsterStorage, ConfigurableClass):
         raise TypeError("EnvSelectedStorage is made from dagster.yaml")
 
 
+def _postgres(url: str, inst_data: ConfigurableClassData | None) -> DagsterStorage:
+    # The driver is an extra: a laptop does not need it.
+    from dagster_postgres import DagsterPostgresStorage  # noqa: PLC0415 - as above
+    from dagster_postgres.utils import DagsterPostgresException  # noqa: PLC0415 - as above
+
+    try:
+        return DagsterPostgresStorage(with_driver(url), inst_data=inst_data)
+    except DagsterPostgresException:
+        raise RuntimeError(
+            "the database of MLOBS_POSTGRES_URL does not answer: start it, or mend address, user or password"
+        ) from None
+
+
 def with_driver(url: str) -> str:
     """Name the driver that dagster-postgres ships, whatever the scheme said.
+
+    Raises
+    ------
+    ValueError
+        If it is no URL of PostgreSQL; the message does not quote it.
 
     Examples
     --------
     >>> with_driver("postgres://u@h/db")
     'postgresql+psycopg2://u@h/db'
     """
-    return DRIVER + url.split("://", 1)[1]
+    scheme, _, rest = url.partition("://")
+    if not rest or not scheme.startswith("postgres"):
+        raise ValueError("MLOBS_POSTGRES_URL names no PostgreSQL: postgresql://user:password@host/database")
+    return DRIVER + rest

@@ -22,7 +22,7 @@ class Place:
 
     def mlobs(self, *arguments, code=0, **variables):
         """Run the command in an empty folder and hold its exit code against what is expected."""
-        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}  # noqa: TID251 - a test
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}  # noqa: TID251 - a test
         given = {"MLOBS_HOME": str(self.home), "MLOBS_CONTRACTS": str(self.contracts), **variables}
         self.home.mkdir(parents=True, exist_ok=True)
         done = subprocess.run(
