@@ -58,7 +58,8 @@ def test_retention_is_planned_applied_and_told(season, tmp_path):
     assert gone["predictions"]["kept_from"] == "2013-03-03"
     assert (gone["predictions"]["first"], gone["predictions"]["last"]) == ("2013-03-01", "2013-03-02")
     assert "nothing was changed" in planned.stderr
-    assert json.loads(place.mlobs(*asked, "--apply").stdout) == json.loads(planned.stdout)
+    done = json.loads(place.mlobs(*asked, "--apply").stdout)
+    assert {row["table"]: row for row in done if row["partitions"]} == gone
     told = json.loads(place.mlobs("audit", MODEL, "--action", "retention.delete", "--format", "json").stdout)
     assert {row["object"] for row in told} == set(gone)
     days = ("--from", "2013-03-01", "--to", "2013-03-01")
