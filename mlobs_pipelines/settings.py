@@ -112,6 +112,8 @@ class Settings(BaseSettings):
     retention_versions_days
         How long replaced and expired partitions can still be read by version, and how old a file must be to
         count as left behind.
+    mirror_url
+        Database that metrics are published to.
     postgres_url
         Database for Dagster's runs, events and schedules; SQLite in ``DAGSTER_HOME`` if unset.
     """
@@ -135,6 +137,7 @@ class Settings(BaseSettings):
     retention_statistics_days: int | None = Field(default=None, ge=1)
     retention_versions_days: int = Field(default=7, ge=1)
     postgres_url: SecretStr | None = None
+    mirror_url: SecretStr | None = None
 
     @property
     def landing_root(self) -> Path:

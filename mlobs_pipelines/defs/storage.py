@@ -11,9 +11,8 @@ from dagster._core.storage.base_storage import DagsterStorage  # the interface h
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
 
+from mlobs_pipelines.destinations.postgres import with_driver
 from mlobs_pipelines.settings import Settings
-
-DRIVER = "postgresql+psycopg2://"
 
 
 class EnvSelectedStorage(DagsterStorage, ConfigurableClass):
@@ -54,22 +53,3 @@ def _postgres(url: str, inst_data: ConfigurableClassData | None) -> DagsterStora
         raise RuntimeError(
             "the database of MLOBS_POSTGRES_URL does not answer: start it, or mend address, user or password"
         ) from None
-
-
-def with_driver(url: str) -> str:
-    """Name the driver that dagster-postgres ships, whatever the scheme said.
-
-    Raises
-    ------
-    ValueError
-        If it is no URL of PostgreSQL; the message does not quote it.
-
-    Examples
-    --------
-    >>> with_driver("postgres://u@h/db")
-    'postgresql+psycopg2://u@h/db'
-    """
-    scheme, _, rest = url.partition("://")
-    if not rest or not scheme.startswith("postgres"):
-        raise ValueError("MLOBS_POSTGRES_URL names no PostgreSQL: postgresql://user:password@host/database")
-    return DRIVER + rest

@@ -10,7 +10,8 @@ import dagster as dg
 import pytest
 
 from mlobs_pipelines.defs.launch import instance as open_instance
-from mlobs_pipelines.defs.storage import EnvSelectedStorage, with_driver
+from mlobs_pipelines.defs.storage import EnvSelectedStorage
+from mlobs_pipelines.destinations.postgres import with_driver
 from tests.defs.conftest import MODEL, execute
 from tests.postgres import database
 
