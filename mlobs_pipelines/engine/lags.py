@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from mlobs_pipelines.core.vocabulary import Flags, Floats
-from mlobs_pipelines.engine.arrow import flags_in
+from mlobs_pipelines.engine.arrow import flags_in, of_texts
 from mlobs_pipelines.engine.features import floats
 from mlobs_pipelines.engine.groups import Assigned, Rows
 from mlobs_pipelines.engine.parts import FlagPart, Part
@@ -52,7 +52,7 @@ class Lags:
         self._arrived.add(rows, arrived.astype(np.int64))
         self._pending.add(rows, pending.astype(np.int64))
         self._progress(rows, lag, age)
-        void = flags_in(pc.equal(scored.column("state"), "void"))
+        void = flags_in(pc.is_in(scored.column("state"), of_texts(["void"])))
         states = {
             "predictions": known | ~known,
             "void": void,
