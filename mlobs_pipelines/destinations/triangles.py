@@ -54,14 +54,13 @@ def title(rows: Sequence[Row]) -> str:
 def cells(rows: Sequence[Row]) -> alt.Chart:
     """The chart of `triangle` without its looks."""
     ages = sorted({row["maturity"] for row in rows}, key=age_hours)
-    first, last = min(row["last_day"] for row in rows), max(row["last_day"] for row in rows)
     step = DAY * (7 if rows[0]["window"] == "7d" else 1)
     axis = alt.Axis(title="labels known at", labelColor=INK, ticks=False, domain=False)
     return (
         alt.Chart(inline(_cell(row, step) for row in rows))
         .mark_rect(stroke="white", strokeWidth=0.5)
         .encode(
-            x=day_axis(domain=(first, last + step)),
+            x=day_axis(),
             x2="e:T",
             y=alt.Y("m:O", sort=ages, axis=axis),
             color=alt.Color("y:Q", scale=_scale(rows), legend=alt.Legend(title=None)),

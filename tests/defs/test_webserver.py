@@ -41,7 +41,7 @@ def ask(season):
 def test_the_graph_loads(ask):
     """The interface gets every asset with its group, description and upstream assets."""
     nodes = {node["assetKey"]["path"][-1]: node for node in ask(GRAPH)["assetNodes"]}
-    assert len(nodes) == 10
+    assert len(nodes) == 12
     assert {node["groupName"] for node in nodes.values()} == {MODEL}
     assert all(node["description"] and node["kinds"] and node["owners"] for node in nodes.values())
     upstream = {key["path"][-1] for key in nodes["feature_snapshots"]["dependencyKeys"]}
