@@ -164,14 +164,15 @@ class SharedCells:
         seen = np.zeros(ATOM_BASE + grid.atoms.size, dtype=bool)
         for codes in counted:
             seen[codes] = True
+        atoms = bucket_codes(grid.atoms, grid.location, grid.scale)
+        seen[atoms[seen[ATOM_BASE:]]] = True
         held = np.flatnonzero(seen).astype(np.int32)
-        seen[bucket_of(held, grid)] = True
-        held = np.flatnonzero(seen).astype(np.int32)
-        buckets = bucket_of(held, grid)
-        order = np.argsort(2 * buckets + (held >= ATOM_BASE), kind="stable")
+        buckets, is_atom = held.copy(), held >= ATOM_BASE
+        buckets[is_atom] = atoms[held[is_atom] - ATOM_BASE]
+        order = np.argsort(2 * buckets + is_atom, kind="stable")
         place = np.zeros(seen.size, dtype=np.int64)
         place[held[order]] = np.arange(order.size)
-        return SharedCells(held[order], buckets[order], held[order] >= ATOM_BASE, place)
+        return SharedCells(held[order], buckets[order], is_atom[order], place)
 
 
 def score_codes(scores: Floats) -> Codes:

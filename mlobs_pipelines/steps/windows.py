@@ -147,6 +147,8 @@ class Counts:
             first, last = np.array(bounds).T
             running = np.concatenate([np.zeros_like(daily[:, :1]), daily.cumsum(axis=1)], axis=1)
             total: np.ndarray = running[:, last] - running[:, first]
+        elif bounds == [(0, daily.shape[1])] and daily.shape[1] == 1:
+            total = daily
         else:  # A running sum of floats would make a window depend on the days before it.
             total = np.stack([daily[:, start:end].sum(axis=1) for start, end in bounds], axis=1)
         return total if self.shrink is None else total * self.shrink[..., np.newaxis]
