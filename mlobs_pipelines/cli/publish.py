@@ -3,13 +3,12 @@
 How rows get there is `destinations.postgres`.
 """
 
-from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from mlobs_pipelines.cli.output import count
-from mlobs_pipelines.cli.root import DAY, Model, acted, app, lake, out, spec_of, stop
+from mlobs_pipelines.cli.root import From, Model, To, acted, app, lake, out, spec_of, stop
 from mlobs_pipelines.settings import Settings
 from mlobs_pipelines.store.lake import Between
 from mlobs_pipelines.store.metric_store import MetricStore
@@ -19,12 +18,8 @@ from mlobs_pipelines.store.tables import METRICS
 @app.command()
 def publish(
     model: Model,
-    first: Annotated[
-        datetime | None, typer.Option("--from", formats=DAY, help="Windows that end on this day or later.")
-    ] = None,
-    last: Annotated[
-        datetime | None, typer.Option("--to", formats=DAY, help="Windows that end on this day or earlier.")
-    ] = None,
+    first: From = None,
+    last: To = None,
     migrate: Annotated[
         bool, typer.Option("--migrate", help="Make or change the tables first; takes the right to do so.")
     ] = False,

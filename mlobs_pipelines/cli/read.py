@@ -1,14 +1,13 @@
 """Commands that read what runs left, and what it means: `metrics`, `define`, `report` and `tables`."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from mlobs_pipelines.cli.output import Format, Output, print_rows
-from mlobs_pipelines.cli.root import DAY, AsOf, Model, acted, app, known, lake, moment_of, out, spec_of
+from mlobs_pipelines.cli.root import AsOf, From, Model, To, acted, app, known, lake, moment_of, out, spec_of
 from mlobs_pipelines.contracts.durations import format_duration
 from mlobs_pipelines.core.metrics import METRICS, Metric
 from mlobs_pipelines.core.vocabulary import Maturity, Verdict, Window
@@ -34,12 +33,8 @@ def metrics(
         list[str] | None,
         typer.Option(help="With the labels known at a declared age, such as 7d, or 'any'; those known now."),
     ] = None,
-    first: Annotated[
-        datetime | None, typer.Option("--from", formats=DAY, help="Windows that end on this day or later.")
-    ] = None,
-    last: Annotated[
-        datetime | None, typer.Option("--to", formats=DAY, help="Windows that end on this day or earlier.")
-    ] = None,
+    first: From = None,
+    last: To = None,
     as_of: AsOf = None,
     form: Output = Format.TABLE,
 ) -> None:

@@ -33,6 +33,12 @@ Model = Annotated[str, typer.Argument(help="Name of the model: a folder under da
 AsOf = Annotated[
     str | None, typer.Option("--as-of", help="Knowledge time: a day or an ISO-8601 instant; default latest.")
 ]
+From = Annotated[
+    datetime | None, typer.Option("--from", formats=DAY, help="Windows that end on this day or later.")
+]
+To = Annotated[
+    datetime | None, typer.Option("--to", formats=DAY, help="Windows that end on this day or earlier.")
+]
 
 
 def folders() -> list[Path]:

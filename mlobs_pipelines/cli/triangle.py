@@ -3,7 +3,6 @@
 What is computed is `steps.maturities`; other readings of the metric store are in `read`.
 """
 
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,7 @@ import pyarrow as pa
 import typer
 
 from mlobs_pipelines.cli.output import Format, Output, print_rows
-from mlobs_pipelines.cli.root import DAY, AsOf, Model, app, known, lake, moment_of, out, spec_of, usage
+from mlobs_pipelines.cli.root import AsOf, From, Model, To, app, known, lake, moment_of, out, spec_of, usage
 from mlobs_pipelines.contracts.durations import format_duration
 from mlobs_pipelines.core.vocabulary import Window
 from mlobs_pipelines.destinations import terminal
@@ -29,12 +28,8 @@ def triangle(
     metric: Annotated[str, typer.Option(help="Metric that is kept at fixed maturities.")] = "label_coverage",
     version: Annotated[list[str] | None, typer.Option(help="Model version; may be repeated.")] = None,
     window: Annotated[Window, typer.Option(help="Window.")] = Window.DAY,
-    first: Annotated[
-        datetime | None, typer.Option("--from", formats=DAY, help="Windows that end on this day or later.")
-    ] = None,
-    last: Annotated[
-        datetime | None, typer.Option("--to", formats=DAY, help="Windows that end on this day or earlier.")
-    ] = None,
+    first: From = None,
+    last: To = None,
     picture: Annotated[
         Path | None, typer.Option(help="Draw one version into this PNG file instead of printing.")
     ] = None,

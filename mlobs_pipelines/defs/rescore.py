@@ -13,6 +13,7 @@ import dagster as dg
 
 from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.defs.checks import Looks, evaluations
+from mlobs_pipelines.defs.events import materialized_since
 from mlobs_pipelines.defs.jobs import job_name
 from mlobs_pipelines.defs.join import join_looks
 from mlobs_pipelines.defs.judge import slo_looks
@@ -28,7 +29,6 @@ from mlobs_pipelines.steps.metrics import score
 from mlobs_pipelines.steps.statistics import measure
 from mlobs_pipelines.steps.walk import Walk
 
-PAGE = 1_000
 DAYS_PER_RUN = 500
 
 
@@ -120,18 +120,12 @@ def late_labels_sensor(spec: ModelSpec) -> dg.SensorDefinition:
 
 def _waiting(instance: dg.DagsterInstance, model: str, after: int) -> tuple[list[date], int]:
     """Days that labels materialized since an event have found waiting, and the last event seen."""
-    wanted = dg.AssetRecordsFilter(asset_key=asset_key(model, "labels"), after_storage_id=after)
     found: set[date] = set()
-    cursor: str | None = None
-    while True:
-        page = instance.fetch_materializations(wanted, limit=PAGE, cursor=cursor, ascending=True)
-        for record in page.records:
-            event, after = record.asset_materialization, max(after, record.storage_id)
-            said = event.metadata.get(WAITING) if event is not None else None
-            found |= set(spelled_days(str(said.value))) if said is not None else set()
-        if not page.has_more:
-            return sorted(found), after
-        cursor = page.cursor
+    for record in materialized_since(instance, asset_key(model, "labels"), after):
+        event, after = record.asset_materialization, max(after, record.storage_id)
+        said = event.metadata.get(WAITING) if event is not None else None
+        found |= set(spelled_days(str(said.value))) if said is not None else set()
+    return sorted(found), after
 
 
 def _requests(model: str, days: Sequence[date], last: int) -> Iterator[dg.RunRequest]:

@@ -12,12 +12,12 @@ import dagster as dg
 
 from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.contracts.odcs import Dataset
+from mlobs_pipelines.defs.events import materialized_since
 from mlobs_pipelines.defs.jobs import job_name, range_tags
 from mlobs_pipelines.defs.lineage import TOUCHED_TAG, asset_key
 from mlobs_pipelines.steps.arrivals import ranges
 from mlobs_pipelines.steps.snapshot import feature_reach_days
 
-PAGE = 1_000
 DAY = timedelta(days=1)
 WATCHED: tuple[Dataset, ...] = ("predictions", "features")
 
@@ -51,18 +51,12 @@ def touched_sensor(spec: ModelSpec) -> dg.SensorDefinition:
 
 def _changed(instance: dg.DagsterInstance, model: str, dataset: Dataset, after: int) -> tuple[set[date], int]:
     """Days of a dataset that runs about other days have changed since an event, and the last event seen."""
-    wanted = dg.AssetRecordsFilter(asset_key=asset_key(model, dataset), after_storage_id=after)
     found: set[date] = set()
-    cursor: str | None = None
-    while True:
-        page = instance.fetch_materializations(wanted, limit=PAGE, cursor=cursor, ascending=True)
-        for record in page.records:
-            event, after = record.asset_materialization, max(after, record.storage_id)
-            if event is not None and TOUCHED_TAG in (event.tags or {}):
-                found.add(date.fromisoformat(str(record.partition_key)))
-        if not page.has_more:
-            return found, after
-        cursor = page.cursor
+    for record in materialized_since(instance, asset_key(model, dataset), after):
+        event, after = record.asset_materialization, max(after, record.storage_id)
+        if event is not None and TOUCHED_TAG in (event.tags or {}):
+            found.add(date.fromisoformat(str(record.partition_key)))
+    return found, after
 
 
 def _depending(spec: ModelSpec, dataset: Dataset, day: date) -> Iterator[date]:
