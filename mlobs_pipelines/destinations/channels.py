@@ -31,7 +31,8 @@ def send(addresses: Sequence[str], title: str, body: str, kind: str) -> None:
     """
     from apprise import Apprise  # noqa: PLC0415 - it loads a hundred services
 
-    logging.getLogger("apprise").addHandler(logging.NullHandler())
+    # What Apprise logs of an address that it cannot use is the address itself.
+    logging.getLogger("apprise").disabled = True
     people: Any = Apprise()
     for position, address in enumerate(addresses, 1):
         if not people.add(address):
