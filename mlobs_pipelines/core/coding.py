@@ -71,6 +71,13 @@ class NumberSlots:
             found[start : start + _BLOCK] = self._block(values[start : start + _BLOCK])
         return found
 
+    def merge(self, other: "NumberSlots") -> Ints:
+        """Name the cells that another one of the same grid has named; the slot here of each slot there."""
+        first = FIRST + self._grid.atoms.size
+        buckets = other.codes[first:]
+        self._name(buckets)
+        return np.concatenate([np.arange(first), self._of_code[buckets]]).astype(np.int64)
+
     def _block(self, values: Floats) -> Slots:
         pattern = self._patterns(values)
         found: Slots = self._of_pattern.take(pattern)

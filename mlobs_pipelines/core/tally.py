@@ -71,6 +71,15 @@ class Counter:
         else:
             self._dense += np.bincount(keys, minlength=self._dense.size).reshape(self._dense.shape)
 
+    def add_counts(self, cells: Cells, groups: int, width: int) -> None:
+        """Add cells that were counted elsewhere, given the groups and codes that are known by now."""
+        self._reshape(groups, width)
+        keys = cells.groups * self.width + cells.codes
+        if self._dense is None:
+            self._hold(keys, cells.counts)
+        else:
+            np.add.at(self._dense.reshape(-1), keys, cells.counts)
+
     def table(self) -> Ints | None:
         """Counts by group and code; None where only cells that occur are held."""
         return self._dense
@@ -156,6 +165,11 @@ class Sums:
         for total, some in zip(self._sums, values, strict=True):
             np.add.at(total, slots, some)
 
+    @property
+    def values(self) -> int:
+        """How many values are added up per cell."""
+        return len(self._sums)
+
     def at(self, groups: Ints, codes: Ints) -> list[Floats]:
         """Sums of the named cells; 0 where nothing was added."""
         keys = groups * self.width + codes
@@ -168,6 +182,12 @@ class Sums:
         if self._sums.shape[1] == 0:
             return [np.zeros(keys.size) for _ in self._sums]
         return [np.where(known, total[slots], 0.0) for total in self._sums]
+
+    def held(self) -> tuple[Ints, Ints, list[Floats]]:
+        """Group, code and sums of every cell to which something was added."""
+        at = np.flatnonzero(self._sums.any(axis=0))
+        groups, codes = np.divmod(at if self._keys is None else self._keys[at], self.width)
+        return groups, codes, list(self._sums[:, at])
 
     def _reshape(self, groups: int, width: int) -> None:
         width = max(width, self.width)

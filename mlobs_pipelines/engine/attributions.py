@@ -9,7 +9,7 @@ import numpy as np
 
 from mlobs_pipelines.core.buckets import Grid
 from mlobs_pipelines.engine.features import NumberPart, floats
-from mlobs_pipelines.engine.groups import Assigned, Groups, Rows
+from mlobs_pipelines.engine.groups import Assigned, Groups, Moved, Rows
 from mlobs_pipelines.engine.parts import Counted, Part
 
 SIZES, CELLS = "attribution", "attribution_cells"  # parts of a feature
@@ -29,6 +29,11 @@ class Attribution:
         present = np.isfinite(size)
         self._sizes.add(rows, np.where(present, 0, -1), size)
         self._cells.add(rows, size, present)
+
+    def merge(self, other: "Attribution", moved: Moved) -> None:
+        """Add what was counted elsewhere."""
+        self._sizes.merge(other._sizes, moved)
+        self._cells.merge(other._cells, moved)
 
     def counted(self, groups: Groups) -> Iterator[Counted]:
         """Every part."""

@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 from mlobs_pipelines.core.vocabulary import Floats, Ints
 from mlobs_pipelines.engine.arrow import flags_in, numbers_in, of_empty, of_numbers
 from mlobs_pipelines.engine.features import floats
-from mlobs_pipelines.engine.groups import Assigned, Groups, Rows
-from mlobs_pipelines.engine.parts import Counted
+from mlobs_pipelines.engine.groups import Assigned, Groups, Moved, Rows
+from mlobs_pipelines.engine.parts import Counted, merge_all
 from mlobs_pipelines.engine.scores import ScorePlan, scores_of
 
 AT = "@"
@@ -72,6 +72,11 @@ class Development:
             if mine.size:
                 mine = mine[np.argsort(at[mine], kind="stable")]
                 scores.add(_only(rows, at[mine]), self._said(scored, at[mine], label.take(of_numbers(mine))))
+
+    def merge(self, other: "Development", moved: Moved) -> None:
+        """Add what was counted elsewhere."""
+        for key, scores in self._found.items():
+            merge_all(scores.parts, other._found[key].parts, moved)
 
     def _said(self, scored: Rows, at: Ints, labels: pa.Array) -> Rows:
         """Rows with the labels that they had, and what else their scores are counted by."""

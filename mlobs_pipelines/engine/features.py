@@ -17,7 +17,7 @@ from mlobs_pipelines.core.tally import Cells
 from mlobs_pipelines.core.vocabulary import Flags, Floats, Ints
 from mlobs_pipelines.engine.arrow import flags_in, numbers_in, of_empty, of_numbers, of_texts
 from mlobs_pipelines.engine.folding import OTHER
-from mlobs_pipelines.engine.groups import Assigned, Groups, Rows, dictionary, positions
+from mlobs_pipelines.engine.groups import Assigned, Groups, Moved, Rows, dictionary, positions
 from mlobs_pipelines.engine.hashing import hashed
 from mlobs_pipelines.engine.moments import Moments
 from mlobs_pipelines.engine.parts import Counted, FlagPart, Tallies, cells_of, excess
@@ -76,6 +76,13 @@ class NumberPart:
             self._tallies.weigh(rows, slots)
             self._state_tallies.weigh(rows, _states(slots))
 
+    def merge(self, other: "NumberPart", moved: Moved) -> None:
+        """Add what was counted elsewhere, over the same grid."""
+        self._tallies.merge(other._tallies, moved, self._slots.merge(other._slots))
+        self._state_tallies.merge(other._state_tallies, moved)
+        if self._moments is not None and other._moments is not None:
+            self._moments.merge(other._moments, moved)
+
     def counted(self, groups: Groups) -> Iterator[Counted]:
         """Cells by code, the states of rows, and what is known exactly of their values."""
         order = np.argsort(self._slots.codes[FIRST:], kind="stable") + FIRST
@@ -113,13 +120,16 @@ class NamePart:
         """Slot of each value: equal texts have equal slots, also of different columns."""
         encoded = dictionary(column)
         words = encoded.dictionary
+        slot_of = np.append(self._named(words), NULL)
+        slots: Ints = slot_of.take(positions(encoded, len(words)))
+        return slots
+
+    def _named(self, words: pa.Array) -> Ints:
+        """Slot of each word, given out as they come."""
         new = words.filter(pc.invert(pc.is_in(words, self._names))).drop_null().unique()
         self._names = pa.concat_arrays([self._names, new])
         known = pc.index_in(words, self._names)
-        slot_of = np.where(flags_in(known.is_valid()), numbers_in(known).astype(np.int64) + FIRST, NULL)
-        slot_of = np.append(slot_of, NULL)
-        slots: Ints = slot_of.take(positions(encoded, len(words)))
-        return slots
+        return np.where(flags_in(known.is_valid()), numbers_in(known).astype(np.int64) + FIRST, NULL)
 
     def add(self, rows: Assigned, slots: Ints) -> None:
         """Count values by their slots."""
@@ -127,6 +137,12 @@ class NamePart:
         if rows.heavy.size:
             self._tallies.weigh(rows, slots)
             self._state_tallies.weigh(rows, _states(slots))
+
+    def merge(self, other: "NamePart", moved: Moved) -> None:
+        """Add what was counted elsewhere."""
+        slots = np.concatenate([[NULL, NOT_FINITE], self._named(other._names)])
+        self._tallies.merge(other._tallies, moved, slots)
+        self._state_tallies.merge(other._state_tallies, moved)
 
     def counted(self, groups: Groups) -> Iterator[Counted]:
         """Categories by name, the states of rows, and what was folded."""
@@ -229,6 +245,12 @@ class NumberFeature:
                 equal = delta <= SAME * total
             self._skew.add(rows, (valid, known), equal, (delta, total))
 
+    def merge(self, other: "NumberFeature", moved: Moved) -> None:
+        """Add what was counted elsewhere."""
+        self._numbers.merge(other._numbers, moved)
+        if self._skew is not None and other._skew is not None:
+            self._skew.merge(other._skew, moved)
+
     def counted(self, groups: Groups) -> Iterator[Counted]:
         """Every part."""
         yield from self._numbers.counted(groups)
@@ -249,6 +271,12 @@ class NameFeature:
         if self._skew is not None:
             others = self._names.slots(batch.column(RECOMPUTED + self._plan.name))
             self._skew.add(rows, (slots != NULL, others != NULL), slots == others, (None, None))
+
+    def merge(self, other: "NameFeature", moved: Moved) -> None:
+        """Add what was counted elsewhere."""
+        self._names.merge(other._names, moved)
+        if self._skew is not None and other._skew is not None:
+            self._skew.merge(other._skew, moved)
 
     def counted(self, groups: Groups) -> Iterator[Counted]:
         """Every part."""
@@ -285,6 +313,10 @@ class Skew:
         both = left & right
         flags = [left | right, both & ~equal, ~left & right, left & ~right, both, both]
         self._flags.add_flags(rows, flags, [None] * 4 + list(amounts))
+
+    def merge(self, other: "Skew", moved: Moved) -> None:
+        """Add what was counted elsewhere."""
+        self._flags.merge(other._flags, moved)
 
     def counted(self, groups: Groups) -> Iterator[Counted]:
         """The part ``skew``, its codes those of ``SKEW_CODES``."""

@@ -6,6 +6,7 @@ moves a value in or out. Assigning rows to groups is `groups`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 
 CROSS = "+"
 OTHER = "__other__"
@@ -63,7 +64,7 @@ class Folding:
         if OTHER not in values and self._fits(key, kept, text):
             return text
         if OTHER not in values:
-            self._folded.setdefault(segment, set()).add(hash(text))
+            self._folded.setdefault(segment, set()).add(_hash(text))
         return OTHER
 
     def _fits(self, key: Segment, kept: Kept, text: str) -> bool:
@@ -87,12 +88,23 @@ class Folding:
         if not gone:
             return values
         for segment in self._segments[name]:
-            self._folded.setdefault(segment, set()).update(map(hash, gone))
+            self._folded.setdefault(segment, set()).update(map(_hash, gone))
         return [OTHER if value in gone else value for value in values]
+
+    def merge(self, other: "Folding") -> None:
+        """Take in what was folded elsewhere, under the same rules."""
+        self.full |= other.full
+        for segment, values in other._folded.items():
+            self._folded.setdefault(segment, set()).update(values)
 
     def folded(self) -> dict[str, int]:
         """How many different values were folded, by segment; of a cross at least so many."""
         return {segment: len(values) for segment, values in self._folded.items()}
+
+
+def _hash(text: str) -> int:
+    # Python's own hash of a text differs from process to process, and sets of several are put together.
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")
 
 
 def _components(kept: Mapping[Segment, Kept], segments: Sequence[str]) -> frozenset[str] | None:

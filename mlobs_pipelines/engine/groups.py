@@ -92,6 +92,18 @@ class Groups:
         place = {value: at for at, value in enumerate(distinct)}
         return np.array([place[value] for value in values]).take(codes), distinct
 
+    def merge(self, other: "Groups") -> "Moved":
+        """Take in the groups that were found elsewhere, cut the same way; tell where each is here."""
+        joint = np.array([self._id(key) for key in other._joint], dtype=np.int64)
+        self.folding.merge(other.folding)
+        unions, cuts = self.unions(), []
+        for union, known, heavy, more in zip(unions, other.unions(), self.heavy, other.heavy, strict=True):
+            place = np.zeros(int(known.max(initial=-1)) + 1, dtype=np.int64)
+            place[known] = union[joint]
+            heavy.update(place[list(more)].tolist())
+            cuts.append(place)
+        return Moved(other, unions, joint, cuts)
+
     def keys(self, cut: int) -> list[Key]:
         """(day, version, role, segment, segment value) of each group of a segmentation."""
         name = CROSS.join(self._cuts[cut])
@@ -110,6 +122,36 @@ class Groups:
                 segment = (self.folding.value(value["model_version"], CROSS.join(cut), own),) if cut else ()
                 union.append(keys.setdefault((*base, *segment), len(keys)))
         return self._joint[key]
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Where the groups of one count are in another one that takes it in.
+
+    Attributes
+    ----------
+    there
+        Groups of the count that is taken in.
+    unions
+        Group of each joint group here, by segmentation.
+    joint : (j,) int64
+        Joint group here of each joint group there.
+    cuts
+        Group here of each group there, by segmentation.
+    """
+
+    there: Groups
+    unions: list[Ints]
+    joint: Ints
+    cuts: list[Ints]
+
+    def place(self, cut: int) -> Ints:
+        """Group here of each group there; of the joint groups where `cut` is -1."""
+        return self.joint if cut < 0 else self.cuts[cut]
+
+    def known(self, cut: int) -> int:
+        """How many groups of a segmentation are known here; of joint groups where `cut` is -1."""
+        return self.unions[0].size if cut < 0 else int(self.unions[cut].max(initial=-1)) + 1
 
 
 @dataclass(frozen=True, slots=True)

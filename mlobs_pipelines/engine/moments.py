@@ -4,14 +4,14 @@ Groups are counted jointly while these are few, and once per segmentation otherw
 they merge by minimum and maximum. Rows of values are `features`' business.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from mlobs_pipelines.core import tally
 from mlobs_pipelines.core.tally import Cells
 from mlobs_pipelines.core.vocabulary import Flags, Floats, Ints
-from mlobs_pipelines.engine.groups import Assigned, Groups, Runs
+from mlobs_pipelines.engine.groups import Assigned, Groups, Moved, Runs
 from mlobs_pipelines.engine.parts import Counted, Tallies, excess
 
 MOMENTS, EXTREMES = "moments", "extremes"
@@ -30,9 +30,8 @@ class Moments:
 
     def add(self, rows: Assigned, values: Floats, valid: Flags | None) -> None:
         """Add values; those that are null or not finite are left out."""
-        if rows.joints * _BYTES > tally.DENSE_CELLS and _JOINT in self._tables:
-            joint = self._tables.pop(_JOINT)
-            self._tables = {cut: _folded(joint, union) for cut, union in enumerate(rows.unions)}
+        if rows.joints * _BYTES > tally.DENSE_CELLS:
+            self._part_ways(rows.unions)
         absent = None if valid is None else np.flatnonzero(~valid)
         for cut in self._tables:
             if not self._added(rows, cut, values, absent):
@@ -53,6 +52,22 @@ class Moments:
             yield Counted(cut, subject, MOMENTS + sign, more)
         yield Counted(cut, subject, EXTREMES, Cells(held, code, counts, table[2], table[3]))
 
+    def merge(self, other: "Moments", moved: Moved) -> None:
+        """Add what was found elsewhere."""
+        if _JOINT not in other._tables or moved.known(_JOINT) * _BYTES > tally.DENSE_CELLS:
+            self._part_ways(moved.unions)
+        for cut in self._tables:
+            theirs = other._tables[cut] if cut < 0 else other._table(moved.there, cut)
+            table = _widened(self._tables[cut], moved.known(cut))
+            _merge(table, moved.place(cut)[: theirs.shape[1]], theirs)
+            self._tables[cut] = table
+        self._surplus.merge(other._surplus, moved)
+
+    def _part_ways(self, unions: Sequence[Ints]) -> None:
+        if _JOINT in self._tables:
+            joint = self._tables.pop(_JOINT)
+            self._tables = {cut: _folded(joint, union) for cut, union in enumerate(unions[: self._cuts])}
+
     def _table(self, groups: Groups, cut: int) -> Floats:
         if _JOINT in self._tables:
             return _folded(self._tables[_JOINT], groups.unions()[cut])
@@ -68,8 +83,7 @@ class Moments:
         found = _of_runs(runs, values, absent, self._location, rows.scratch.view(np.float64))
         if not sure and not np.isfinite(found[0]).all():
             return False
-        before = self._tables[cut]
-        table = np.hstack([before, np.repeat(_EMPTY, rows.known(cut) - before.shape[1], axis=1)])
+        table = _widened(self._tables[cut], rows.known(cut))
         _merge(table, runs.groups, found)
         self._tables[cut] = table
         return True
@@ -104,6 +118,10 @@ def _of_runs(runs: Runs, values: Floats, absent: Ints | None, location: float, o
         first = np.add.reduceat(ordered, runs.starts)
         ordered *= ordered
         return np.stack([first, np.add.reduceat(ordered, runs.starts), *extremes])
+
+
+def _widened(table: Floats, groups: int) -> Floats:
+    return np.hstack([table, np.repeat(_EMPTY, groups - table.shape[1], axis=1)])
 
 
 def _merge(table: Floats, at: Ints, found: Floats) -> None:

@@ -4,15 +4,16 @@ A part is counted once per joint group while that is a small table, and once per
 of values and of weights always per segmentation, in the order of the rows.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from mlobs_pipelines.core.tally import DENSE_CELLS, Cells, Counter, Sums
 from mlobs_pipelines.core.vocabulary import Flags, Floats, Ints
-from mlobs_pipelines.engine.groups import Assigned, Groups
+from mlobs_pipelines.engine.groups import Assigned, Groups, Moved
 
 # What weights w add to a part, kept as excess over the plain counts and sums: nothing where every w is 1.
 EXCESS = ":w"  # sums: Σ(w - 1), squares: Σ(w² - 1)
@@ -62,7 +63,7 @@ class Tallies:
         """
         self._widen(codes)
         if self._joint is not None and rows.joints * self._width > DENSE_CELLS:
-            self._part_ways(rows)
+            self._part_ways(rows.unions)
         if self._joint is not None:
             self._joint.add(self._keys(rows, -1, codes, where), rows.joints, self._width)
         for cut, counter in enumerate(self._apart):
@@ -96,6 +97,23 @@ class Tallies:
         for cut, sums in enumerate(self._extra):
             sums.add(self._keys(rows, cut, codes[at], held), rows.sizes[cut], self._width, added)
 
+    def merge(self, other: "Tallies", moved: Moved, slots: Ints | None = None) -> None:
+        """Add what was counted elsewhere; `slots` are the codes here of codes there, where they differ."""
+        slots = np.arange(other._width) if slots is None else slots
+        self._widen(slots)
+        if self._joint is not None and (other._joint is None or moved.known(-1) * self._width > DENSE_CELLS):
+            self._part_ways(moved.unions)
+        if self._joint is not None and other._joint is not None:
+            self._take(self._joint, other._joint.cells(), moved, -1, slots)
+        for cut, counter in enumerate(self._apart):
+            self._take(counter, other.counts(moved.there, cut), moved, cut, slots)
+        self._sums = _merged(self._sums, other._sums, self._width, moved, slots)
+        self._extra = _merged(self._extra, other._extra, self._width, moved, slots)
+
+    def _take(self, counter: Counter, cells: Cells, moved: Moved, cut: int, slots: Ints) -> None:
+        there = Cells(moved.place(cut)[cells.groups], slots[cells.codes], cells.counts)
+        counter.add_counts(there, moved.known(cut), self._width)
+
     def counts(self, groups: Groups, cut: int, order: Ints | None = None) -> Cells:
         """Cells of a segmentation, their codes being positions in `order` where one is given."""
         if self._joint is None:
@@ -118,12 +136,22 @@ class Tallies:
         found: Ints = np.add(scaled, codes, out=rows.scratch) if where is None else scaled.take(where) + codes
         return found
 
-    def _part_ways(self, rows: Assigned) -> None:
-        self._apart = [_folded(self._joint, union) for union in rows.unions]
+    def _part_ways(self, unions: Sequence[Ints]) -> None:
+        self._apart = [_folded(self._joint, union) for union in unions[: self._cuts]]
         self._joint = None
 
     def _widen(self, codes: np.ndarray) -> None:
         self._width = max(self._width, _rounded(int(codes.max(initial=0)) + 1))
+
+
+def _merged(mine: list[Sums], others: Sequence[Sums], width: int, moved: Moved, slots: Ints) -> list[Sums]:
+    """Sums with those of another count added to them."""
+    mine = mine or [Sums(other.values) for other in others]
+    for cut, (own, other) in enumerate(zip(mine, others, strict=False)):
+        groups, codes, values = other.held()
+        keys = moved.place(cut)[groups] * width + slots[codes]
+        own.add(keys, moved.known(cut), width, values)
+    return mine
 
 
 def _rounded(width: int) -> int:
@@ -160,6 +188,10 @@ class Part:
         if value is not None:
             self._tallies.sum(rows, codes, where, value)
         self._tallies.weigh(rows, codes, where, value)
+
+    def merge(self, other: "Part", moved: Moved) -> None:
+        """Add what was counted elsewhere."""
+        self._tallies.merge(other._tallies, moved)
 
     def counted(self, groups: Groups) -> Iterator[Counted]:
         """What was counted, and what weights add to it."""
@@ -198,6 +230,13 @@ class FlagPart(Part):
                 self._tallies.sum(rows, codes, where, kept)
             self._tallies.weigh(rows, codes, where, kept)
 
+    def merge(self, other: Part, moved: Moved) -> None:
+        """Add what was counted elsewhere."""
+        super().merge(other, moved)
+        if isinstance(other, FlagPart):
+            self._flags = max(self._flags, other._flags)
+            self._masks.merge(other._masks, moved)
+
     def _cells(self, groups: Groups, cut: int) -> Cells:
         masked = self._masks.counts(groups, cut)
         table = np.zeros((int(masked.groups.max(initial=-1)) + 1, self._flags), dtype=np.int64)
@@ -205,6 +244,12 @@ class FlagPart(Part):
             has = (masked.codes >> code) & 1 == 1
             np.add.at(table[:, code], masked.groups[has], masked.counts[has])
         return cells_of(table)
+
+
+def merge_all(parts: Iterable[Any], others: Iterable[Any], moved: Moved) -> None:
+    """Add to each part what its twin counted elsewhere."""
+    for part, other in zip(parts, others, strict=True):
+        part.merge(other, moved)
 
 
 def cells_of(table: Ints) -> Cells:

@@ -13,7 +13,7 @@ from mlobs_pipelines.core.buckets import Grid
 from mlobs_pipelines.core.vocabulary import Flags, Ints
 from mlobs_pipelines.engine.arrow import flags_in, of_texts
 from mlobs_pipelines.engine.features import NumberPart, numbers
-from mlobs_pipelines.engine.groups import Assigned, Groups, Rows
+from mlobs_pipelines.engine.groups import Assigned, Groups, Moved, Rows
 from mlobs_pipelines.engine.parts import Counted, Part
 
 REQUESTS = "requests"
@@ -41,6 +41,12 @@ class Requests:
         self._latency.add(rows, *numbers(batch.column("latency_ms")))
         if QUEUE_COLUMN in batch.schema.names:
             self._queue.add(rows, *numbers(batch.column(QUEUE_COLUMN)))
+
+    def merge(self, other: "Requests", moved: Moved) -> None:
+        """Add what was counted elsewhere."""
+        self._status.merge(other._status, moved)
+        self._latency.merge(other._latency, moved)
+        self._queue.merge(other._queue, moved)
 
     def counted(self, groups: Groups) -> Iterator[Counted]:
         """Every part."""

@@ -13,7 +13,7 @@ import pyarrow as pa
 from mlobs_pipelines.core.tally import Cells
 from mlobs_pipelines.core.vocabulary import Floats, Ints
 from mlobs_pipelines.engine.features import FeaturePlan, floats
-from mlobs_pipelines.engine.groups import Assigned, Groups, Rows, dictionary
+from mlobs_pipelines.engine.groups import Assigned, Groups, Moved, Rows, dictionary
 from mlobs_pipelines.engine.hashing import hashed
 from mlobs_pipelines.engine.parts import Counted
 from mlobs_pipelines.engine.requests import REQUESTS
@@ -45,8 +45,7 @@ class RowSample:
         """Take in a batch; `hashes` are those of its rows, by default of their ``prediction_id``."""
         hashes = hashed(batch.column("prediction_id")) if hashes is None else hashes
         group = rows.unions[0].take(rows.joint)
-        more = np.full(max(rows.sizes[0] - self._limits.size, 0), _LARGEST)
-        self._limits = np.concatenate([self._limits, more])
+        self._make_room(rows.sizes[0])
         at = np.flatnonzero(hashes < self._limits.take(group))
         if not at.size:
             return
@@ -55,6 +54,20 @@ class RowSample:
         self._hold(batch, chosen)
         weights = np.ones(chosen.size) if rows.weights is None else rows.weights[chosen]
         self._merge(group[chosen], hashes[chosen], places, weights)
+
+    def merge(self, other: "RowSample", moved: Moved) -> None:
+        """Take in the rows that were kept elsewhere."""
+        if not other._groups.size:
+            return
+        self._make_room(moved.known(0))
+        places = self._held.num_rows + np.arange(other._groups.size)
+        taken = other._taken()
+        self._held = pa.concat_tables([self._held, taken]) if self._held.num_rows else taken
+        self._merge(moved.cuts[0][other._groups], other._hashes, places, other._weights)
+
+    def _make_room(self, groups: int) -> None:
+        more = np.full(max(groups - self._limits.size, 0), _LARGEST)
+        self._limits = np.concatenate([self._limits, more])
 
     def _hold(self, batch: Rows, chosen: Ints) -> None:
         table = batch if isinstance(batch, pa.Table) else pa.Table.from_batches([batch])

@@ -20,6 +20,7 @@ from mlobs_pipelines.engine.features import (
     SKEW_CODES,
     Feature,
     FeaturePlan,
+    NumberPart,
     feature_of,
     floats,
 )
@@ -28,7 +29,7 @@ from mlobs_pipelines.engine.groups import Groups, Rows
 from mlobs_pipelines.engine.hashing import numbered
 from mlobs_pipelines.engine.lags import STATE_CODES, Lags
 from mlobs_pipelines.engine.pairs import pairs_of
-from mlobs_pipelines.engine.parts import Counted, Part
+from mlobs_pipelines.engine.parts import Counted, Part, merge_all
 from mlobs_pipelines.engine.reading import BATCH_ROWS
 from mlobs_pipelines.engine.requests import Requests
 from mlobs_pipelines.engine.sample import RowSample
@@ -167,18 +168,24 @@ class LogScan:
     def add(self, batch: Rows) -> None:
         """Count a batch."""
         rows = self._groups.assign(batch)
-        parts = [self._requests, *self._features, *self._samples]
-        all_done([partial(part.add, rows, batch) for part in parts], batch.num_rows)
+        all_done([partial(part.add, rows, batch) for part in self._parts], batch.num_rows)
+
+    @property
+    def _parts(self) -> list[Feature | Attribution | Requests | RowSample]:
+        return [*self._features, self._requests, *self._samples]
 
     @property
     def folding(self) -> Folding:
         """Which values of segments were folded."""
         return self._groups.folding
 
+    def merge(self, other: "LogScan") -> None:
+        """Add what another scan of the same plan has counted; it is used up."""
+        merge_all(self._parts, other._parts, self._groups.merge(other._groups))
+
     def finish(self) -> pa.Table:
         """Rows of ``CELLS_SCHEMA``."""
-        parts = [*self._features, self._requests, *self._samples]
-        return stored(self._groups, _all(parts, self._groups))
+        return stored(self._groups, _all(self._parts, self._groups))
 
 
 def _features(cuts: int, plan: ScanPlan) -> list[Feature | Attribution]:
@@ -188,7 +195,8 @@ def _features(cuts: int, plan: ScanPlan) -> list[Feature | Attribution]:
 
 
 def _all(
-    parts: Sequence[Feature | Attribution | Part | Requests | RowSample | Development], groups: Groups
+    parts: Sequence[Feature | Attribution | NumberPart | Part | Requests | RowSample | Development],
+    groups: Groups,
 ) -> Iterator[Counted]:
     for part in parts:
         yield from part.counted(groups)
@@ -224,11 +232,18 @@ class LabelScan:
         """Which values of segments were folded."""
         return self._groups.folding
 
+    @property
+    def _parts(self) -> list[NumberPart | Part | Development]:
+        labels = [*self._lags.parts, *self._class_lags.parts, self._development]
+        return [*self._scores.parts, *labels, *self._pairs.parts]
+
+    def merge(self, other: "LabelScan") -> None:
+        """Add what another scan of the same plan has counted; it is used up."""
+        merge_all(self._parts, other._parts, self._groups.merge(other._groups))
+
     def finish(self) -> pa.Table:
         """Rows of ``CELLS_SCHEMA``."""
-        labels = [*self._lags.parts, *self._class_lags.parts, self._development]
-        parts = [*self._scores.parts, *labels, *self._pairs.parts]
-        return stored(self._groups, _all(parts, self._groups))
+        return stored(self._groups, _all(self._parts, self._groups))
 
 
 def _complete(batch: Rows, columns: Sequence[str]) -> Rows:
