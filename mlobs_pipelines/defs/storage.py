@@ -8,9 +8,9 @@ from typing import Any, Self, cast
 
 import dagster as dg
 from dagster._core.storage.base_storage import DagsterStorage  # the interface has no public name
-from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
 
+from mlobs_pipelines.defs.sqlite import SteadySqliteStorage
 from mlobs_pipelines.destinations.postgres import with_driver
 from mlobs_pipelines.settings import Settings
 
@@ -35,7 +35,7 @@ class EnvSelectedStorage(DagsterStorage, ConfigurableClass):
         if settings.postgres_url is not None:
             return cast("Self", _postgres(settings.postgres_url.get_secret_value(), inst_data))
         folder = config_value.get("sqlite_base_dir") or str(settings.dagster_home / "storage")
-        return cast("Self", DagsterSqliteStorage(folder, inst_data=inst_data))
+        return cast("Self", SteadySqliteStorage(folder, inst_data=inst_data))
 
     def __new__(cls) -> Self:
         """Refuse direct use."""

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from sqlalchemy import text
 
 from mlobs_pipelines.defs.launch import instance as open_instance
+from mlobs_pipelines.defs.sqlite import KEPT_OPEN, SteadySqliteStorage
 from mlobs_pipelines.defs.storage import EnvSelectedStorage
 from mlobs_pipelines.destinations.postgres import with_driver
 from tests.defs.conftest import MODEL, execute
@@ -72,3 +74,25 @@ def test_dagster_accepts_the_workspace(tmp_path):
     command = [sys.executable, "-m", "dagster", "definitions", "validate", "-w", "workspace.yaml"]
     done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT, env=environment)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_wiped_database_is_opened_anew(tmp_path):
+    """Connections stay open, yet a database that another process has deleted is not written to."""
+    storage = SteadySqliteStorage(str(tmp_path)).event_log_storage
+    for _ in range(2):
+        with storage.run_connection("a-run") as connection:
+            tables = {name for (name,) in connection.execute(text("SELECT name FROM sqlite_master"))}
+        assert "event_logs" in tables
+        for file in tmp_path.rglob("a-run.db*"):
+            file.unlink()
+
+
+def test_few_databases_stay_open(tmp_path):
+    """A daemon that has looked at many runs keeps the databases of a few open, and closes all at its end."""
+    storage = SteadySqliteStorage(str(tmp_path)).event_log_storage
+    for number in range(KEPT_OPEN + 3):
+        with storage.run_connection(f"run-{number}"):
+            pass
+    assert len(storage._open) == KEPT_OPEN
+    storage.dispose()
+    assert not storage._open
