@@ -32,7 +32,7 @@ def metric_range(name: str) -> tuple[float, float]:
         return 0.0, 1.0
     if name in _GAINS:
         return -1.0, 1.0
-    from_zero = name in _POSITIVE or name.startswith(
+    from_zero = plain in _POSITIVE or name.startswith(
         ("latency_", "label_lag_", "label_arrival_", "absolute_error_")
     )
     return (0.0 if from_zero else -np.inf), (1.0 if name == "r2" else np.inf)

@@ -27,6 +27,7 @@ from mlobs_pipelines.core.summaries import (
     ScoreSummary,
     SkewSummary,
     Summary,
+    ValueEstimatedSummary,
     ValuePairSummary,
 )
 from mlobs_pipelines.core.vocabulary import Estimate, Ints
@@ -294,6 +295,14 @@ def _class_estimated() -> ClassEstimatedSummary:
     return ClassEstimatedSummary(scored, scored // 2, known, right, known.sum(axis=-1), few)
 
 
+def _value_estimated() -> ValueEstimatedSummary:
+    scored, known = _some(CELLS, 20), _some(CELLS, 21, (1, 1)) + 20
+    edges = np.arange(CELLS + 1.0)
+    size = 1 + edges[:-1] / 10
+    sums = (known * size, known * 2 * size**2, known * 8 * size**4)
+    return ValueEstimatedSummary(scored, known, *sums, edges[:-1], edges[1:], _regression())
+
+
 SAMPLES: Mapping[type[Summary], Callable[[], Summary]] = {
     FeatureSummary: _feature,
     AttributionSummary: _attribution,
@@ -301,6 +310,7 @@ SAMPLES: Mapping[type[Summary], Callable[[], Summary]] = {
     ScoreSummary: _score,
     EstimatedSummary: _estimated,
     ClassEstimatedSummary: _class_estimated,
+    ValueEstimatedSummary: _value_estimated,
     MulticlassSummary: _multiclass,
     RegressionSummary: _regression,
     LabelSummary: _label,

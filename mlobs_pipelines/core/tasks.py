@@ -18,6 +18,7 @@ from mlobs_pipelines.core.summaries import (
     ScoreSummary,
     ShiftSummary,
     Summary,
+    ValueEstimatedSummary,
     ValuePairSummary,
 )
 
@@ -33,6 +34,7 @@ _TASKS_OF: Mapping[type[Summary], tuple[str, ...]] = {
     PairSummary: ("binary",),
     ClassEstimatedSummary: ("multiclass",),
     ClassPairSummary: ("multiclass",),
+    ValueEstimatedSummary: ("regression",),
     ValuePairSummary: ("regression",),
     MulticlassSummary: ("multiclass",),
     PredictedSummary: ("multiclass",),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from mlobs_pipelines.core.buckets import SCORE_CELLS, Grid, score_codes
+from mlobs_pipelines.core.buckets import SCORE_CELLS, Grid, bucket_codes, score_codes
 from mlobs_pipelines.core.vocabulary import Flags, Floats, Ints
 from mlobs_pipelines.engine.arrow import numbers_in
 from mlobs_pipelines.engine.features import NumberPart, floats
@@ -21,6 +21,8 @@ LOG_FLOOR = np.finfo(np.float64).eps
 CONFUSION_CODES = {"tp": 0, "fp": 1, "tn": 2, "fn": 3}
 _OF_ERRORS = "error absolute squared label label_squared label_cubed cross squared_cross relative zero"
 ERROR_CODES = {name: code for code, name in enumerate(_OF_ERRORS.split())}
+LOSSES = ("absolute_by_score", "squared_by_score")  # |e| and e² by the number that was predicted
+LOSS_GRAIN = 4  # buckets of the predicted number per cell of these
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,14 +220,15 @@ class ValueScores:
     """
 
     def __init__(self, cuts: int, grid: Grid) -> None:
-        self._centre = grid.location
+        self._grid, self._centre = grid, grid.location
         self._values = NumberPart(cuts, grid, "score")
         self._labels = NumberPart(cuts, grid, "score", "label_cells", states=None)
         self._sizes = NumberPart(cuts, Grid(), "score", "error_cells", states=None)
         self._errors = FlagPart(cuts, "score", "errors", valued=True)
         self._waiting = Part(cuts, "score", "waiting")
+        self._losses = [Part(cuts, "score", name, valued=True) for name in LOSSES]
         counts: list[NumberPart | Part] = [self._values, self._labels, self._sizes]
-        self.parts = [*counts, self._errors, self._waiting]
+        self.parts = [*counts, self._errors, self._waiting, *self._losses]
 
     def add(self, rows: Assigned, scored: Rows) -> None:
         """Count rows that have a predicted number."""
@@ -237,12 +240,21 @@ class ValueScores:
         self._labels.add(rows, actual, known)
         self._sizes.add(rows, np.abs(error), known)
         self._waiting.add(rows, np.where(np.isfinite(label), -1, 0))
+        self._by_value(rows, np.where(known, predicted, self._centre), error, known)
         zero = known & (actual == 0)
         flags = {**dict.fromkeys(ERROR_CODES, known), "relative": known & ~zero, "zero": zero}
         values = dict(_error_values(error, actual, self._centre))
         self._errors.add_flags(
             rows, [flags[name] for name in ERROR_CODES], [values.get(name) for name in ERROR_CODES]
         )
+
+    def _by_value(self, rows: Assigned, predicted: Floats, error: Floats, known: Flags) -> None:
+        """Losses by what was predicted: what rows without a label are expected to lose."""
+        cells = bucket_codes(predicted, self._grid.location, self._grid.scale) // LOSS_GRAIN
+        with np.errstate(over="ignore"):
+            losses = np.abs(error), error * error
+        for part, loss in zip(self._losses, losses, strict=True):
+            part.add(rows, np.where(known, cells, -1), loss)
 
 
 def _error_values(error: Floats, actual: Floats, centre: float) -> Iterator[tuple[str, Floats]]:

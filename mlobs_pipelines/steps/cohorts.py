@@ -21,11 +21,13 @@ from mlobs_pipelines.core.summaries import (
     CorrectedSummary,
     EstimatedSummary,
     Summary,
+    ValueEstimatedSummary,
 )
 from mlobs_pipelines.core.vocabulary import Flags, Window
 from mlobs_pipelines.core.windows import Span
-from mlobs_pipelines.engine.cells import CELLS_SCHEMA, EXCESS
+from mlobs_pipelines.engine.cells import CELLS_SCHEMA, EXCESS, EXCESS_ONCE, EXCESS_TWICE
 from mlobs_pipelines.engine.class_lags import LAGS
+from mlobs_pipelines.engine.scores import LOSSES
 from mlobs_pipelines.steps.binning import SCORE
 from mlobs_pipelines.steps.layouts import STATISTICS_LAYOUT
 from mlobs_pipelines.steps.walk import Walk
@@ -34,8 +36,17 @@ from mlobs_pipelines.store.tables import as_of_key
 REACH_DAYS = 56
 ALWAYS = (Window.FOUR_WEEKS, Window.MONTH)
 SIDES = ("positive", "negative")
-KINDS: Mapping[str, type[Summary]] = {"binary": EstimatedSummary, "multiclass": ClassEstimatedSummary}
-_PARTS = {"binary": (*SIDES, LAGS), "multiclass": ("reliability_right", "reliability_wrong")}
+KINDS: Mapping[str, type[Summary]] = {
+    "binary": EstimatedSummary,
+    "multiclass": ClassEstimatedSummary,
+    "regression": ValueEstimatedSummary,
+}
+_PARTS = {
+    "binary": (*SIDES, LAGS),
+    "multiclass": ("reliability_right", "reliability_wrong"),
+    "regression": LOSSES,
+}
+_LAYERS = ("", EXCESS, EXCESS_ONCE, EXCESS_TWICE)
 _FIRST = date(1970, 1, 1)
 
 
@@ -90,8 +101,6 @@ def estimated_windows(spec: ModelSpec) -> frozenset[Window]:
 
     The same are corrected for labels that come late because of what they say.
     """
-    if spec.monitor.task not in KINDS:
-        return frozenset()
     about = {name for name, metric in spec.metrics.items() if rests_on_others(spec, metric)}
     return frozenset(ALWAYS) | {one.window for one in spec.monitor.objectives if one.metric in about}
 
@@ -99,7 +108,7 @@ def estimated_windows(spec: ModelSpec) -> frozenset[Window]:
 def rests_on_others(spec: ModelSpec, metric: Metric) -> bool:
     """Whether a model's metric is estimated or corrected with other days than those of its window."""
     task = spec.monitor.task
-    return KINDS.get(task) in metric.functions or (task == "binary" and CorrectedSummary in metric.functions)
+    return KINDS[task] in metric.functions or (task == "binary" and CorrectedSummary in metric.functions)
 
 
 def read_cohorts(walk: Walk, spans: Sequence[Span], moments: Sequence[datetime]) -> Cohorts:
@@ -147,7 +156,7 @@ def _rows(walk: Walk, entries: Sequence[tuple[str, str]]) -> pa.Table:
     if not entries:
         return CELLS_SCHEMA.empty_table()
     where = {"day": sorted({day for day, _ in entries}), "as_of_key": sorted({key for _, key in entries})}
-    parts = [part + more for part in _PARTS[walk.spec.monitor.task] for more in ("", EXCESS)]
+    parts = [part + more for part in _PARTS[walk.spec.monitor.task] for more in _LAYERS]
     asked = ds.field("subject").isin([SCORE, "label"]) & ds.field("part").isin(parts)
     names = [*CELLS_SCHEMA.names, "as_of_key"]
     rows = walk.lake.dataset(walk.model, STATISTICS_LAYOUT, where=where).to_table(names, filter=asked)

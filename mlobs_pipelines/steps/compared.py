@@ -15,7 +15,7 @@ from mlobs_pipelines.contracts.monitor import Comparison, Monitor
 from mlobs_pipelines.core.windows import Span
 from mlobs_pipelines.engine.cells import CELLS_SCHEMA
 from mlobs_pipelines.steps import references
-from mlobs_pipelines.steps.binning import Baseline
+from mlobs_pipelines.steps.binning import SCORE, Baseline
 from mlobs_pipelines.steps.estimation import Calibration
 from mlobs_pipelines.steps.judging import reach
 from mlobs_pipelines.steps.layouts import BASELINE_LAYOUT
@@ -114,7 +114,9 @@ def _version(scope: Scope, given: Compared, statistics: Statistics, name: str) -
         days = references.champions(rows, name) if champion else mine
         reference = references.moving(comparison, baseline, days, scope.spans, hashes)
         own = training if champion else None
-    calibration = Calibration.of(scope.spec, scope.cohorts.of(name), training.counts)
+    calibration = Calibration.of(
+        scope.spec, scope.cohorts.of(name), training.counts, baseline.features[SCORE].grid
+    )
     return Version(name, counts, labels, stage, reference, calibration, own)
 
 

@@ -11,9 +11,16 @@ from typing import Any
 import numpy as np
 
 from mlobs_pipelines.contracts.folder import ModelSpec
+from mlobs_pipelines.core.buckets import Grid
 from mlobs_pipelines.core.metrics import METRICS, Metric
 from mlobs_pipelines.core.metrics.quality import MIN_CLASS
-from mlobs_pipelines.core.summaries import EstimatedSummary, LabelSummary, weighted
+from mlobs_pipelines.core.summaries import (
+    EstimatedSummary,
+    LabelSummary,
+    Summary,
+    ValueEstimatedSummary,
+    weighted,
+)
 from mlobs_pipelines.core.vocabulary import Amounts, Estimate, Flags, Floats, Ints, Window
 from mlobs_pipelines.core.windows import Span
 from mlobs_pipelines.steps.against import score_parts
@@ -24,6 +31,7 @@ from mlobs_pipelines.steps.cohorts import KINDS, SIDES, Cohorts, estimated_windo
 from mlobs_pipelines.steps.judging import stride_of
 from mlobs_pipelines.steps.pairing import split_by_group, stacked
 from mlobs_pipelines.steps.track_record import FACT, record_of, records
+from mlobs_pipelines.steps.value_estimation import value_estimable
 from mlobs_pipelines.steps.windows import Counts, Group, score_edges, score_summary, threshold_cell
 
 RECORDS = frozenset(record_of(name) for name in METRICS) - {""}
@@ -40,22 +48,25 @@ class Calibration:
         Its matured days; of no window where only the training set is asked for.
     training
         Statistics of its training set, by weight where rows have weights.
+    grid
+        Cells of the numbers that a regression model predicts.
     windows
         Kinds of window that are estimated.
     """
 
     days: Cohorts
     training: Counts
+    grid: Grid = field(default_factory=Grid)
     windows: frozenset[Window] = field(default_factory=lambda: frozenset(Window))
 
     @staticmethod
-    def of(spec: ModelSpec, days: Cohorts, training: Counts) -> "Calibration":
+    def of(spec: ModelSpec, days: Cohorts, training: Counts, grid: Grid | None) -> "Calibration":
         """Of a version's windows, some of which are not estimated."""
-        return Calibration(days, training, estimated_windows(spec))
+        return Calibration(days, training, grid or Grid(), estimated_windows(spec))
 
     def untimed(self, windows: int) -> "Calibration":
         """The training set alone, for windows that have no days before them."""
-        return Calibration(Cohorts.nothing(windows), self.training)
+        return Calibration(Cohorts.nothing(windows), self.training, self.grid)
 
 
 def matured(labels: LabelSummary, target: float) -> tuple[Flags, Floats]:
@@ -75,14 +86,17 @@ def estimated(
     metric, estimate
         In the shape (groups, windows); NaN in windows that nothing is estimated for.
     """
-    kind = KINDS.get(spec.monitor.task)
+    kind = KINDS[spec.monitor.task]
     metrics = [metric for metric in spec.metrics.values() if kind in metric.functions]
     at = [index for index, span in enumerate(counts.spans) if span.window in given.windows]
     if not (at and metrics):
         return
     some, mine = replace(counts, spans=[counts.spans[i] for i in at]), replace(given, days=given.days.at(at))
-    binary = kind is EstimatedSummary
-    found, told = _by_cells(metrics, some, mine, threshold) if binary else _by_bins(metrics, some, mine)
+    found, told = (
+        _by_cells(metrics, some, mine, threshold)
+        if kind is EstimatedSummary
+        else _of_all_groups(metrics, some, mine, kind)
+    )
     facts = np.full((len(counts.groups), len(counts.spans)), None, dtype=object)
     facts[:, at] = told
     mature, _ = matured(labels, spec.monitor.labels.coverage_target)
@@ -97,11 +111,14 @@ def estimated(
         yield metric, estimate if errors is None else _recorded(spec, metric, counts.spans, estimate, errors)
 
 
-def _by_bins(
-    metrics: Sequence[Metric], counts: Counts, given: Calibration
+def _of_all_groups(
+    metrics: Sequence[Metric], counts: Counts, given: Calibration, kind: type[Summary]
 ) -> tuple[list[Estimate], np.ndarray]:
-    """Metrics of a multiclass model, and what each window was calibrated on."""
-    found = class_estimable(counts, given.days, given.training)
+    """Metrics of a model that is not binary, and what each window was calibrated on."""
+    if kind is ValueEstimatedSummary:
+        found = value_estimable(counts, given.days, given.training, given.grid)
+    else:
+        found = class_estimable(counts, given.days, given.training)
     return [metric.function(found.summary) for metric in metrics], told_of(given.days, found)
 
 

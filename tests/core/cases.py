@@ -30,10 +30,11 @@ from mlobs_pipelines.core.summaries import (
     ScoreSummary,
     ShiftSummary,
     SkewSummary,
+    ValueEstimatedSummary,
     ValuePairSummary,
     weighted,
 )
-from tests.core import attribution_cases, pair_cases, young_cases
+from tests.core import attribution_cases, pair_cases, value_cases, young_cases
 from tests.core.labels import draw_label, summarise_label
 from tests.core.outcomes import summarise_outcome, summarise_predicted
 from tests.core.samples import draw_sample, summarise_sample
@@ -356,12 +357,18 @@ def summarise_panel(rows):
     return PanelSummary(bins, PANEL_BEFORE, PANEL_WIDTH, np.array([0.5, np.nan, 0.1]), ("x0", "x1", "x2"))
 
 
+BEFORE_NUMBERS = draw_regression(np.random.default_rng(13), 4_000)
+
 CASES = {
     SampleSummary: Case(draw_sample, summarise_sample),
     AttributionSummary: Case(attribution_cases.draw_attribution, attribution_cases.summarise_attribution),
     AttributionPanel: Case(attribution_cases.draw_attribution, attribution_cases.summarise_attributions),
     MulticlassSummary: Case(draw_multiclass, summarise_multiclass),
     RegressionSummary: Case(draw_regression, summarise_regression),
+    ValueEstimatedSummary: Case(
+        draw_regression,
+        lambda rows: value_cases.summarise_value_estimated(rows, BEFORE_NUMBERS, summarise_regression),
+    ),
     PairSummary: Case(pair_cases.draw_pair, pair_cases.summarise_pair),
     ClassPairSummary: Case(pair_cases.draw_pair, pair_cases.summarise_class_pair),
     ValuePairSummary: Case(pair_cases.draw_value_pair, pair_cases.summarise_value_pair),

@@ -48,6 +48,8 @@ LIMITS = {
     **{f"queue_time_p{level}": LATENCY for level in (50, 95, 99)},
     **{f"estimated_{name}": SHARE for name in ESTIMATED},
     **{f"estimated_{name}_error": SIGNED for name in ESTIMATED},
+    "estimated_mae": POSITIVE, "estimated_rmse": POSITIVE,
+    "estimated_mae_error": ANY, "estimated_rmse_error": ANY,
     "latency_p50": LATENCY, "latency_p95": LATENCY, "latency_p99": LATENCY,
     **{f"{name}_macro": SHARE for name in ("precision", "recall", "f1", "auc")},
     **{f"{name}_weighted": SHARE for name in ("precision", "recall", "f1", "auc")},

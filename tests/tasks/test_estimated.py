@@ -43,6 +43,44 @@ def test_the_record_is_the_difference_to_what_came_true(iris):
     assert off["value"] == pytest.approx(mine["value"] - real["value"], abs=1e-9)
 
 
-def test_other_tasks_have_no_estimates(wine):
-    """A regression model has no row of them."""
-    assert not [key for key in wine.stored if key[-1].startswith("estimated_")]
+def stretched(rows, before):
+    """Loss of rows by where their prediction lies between the middles of 50 stretches of those before."""
+    before = before.with_columns(error=(pl.col("score") - pl.col("label")).abs()).drop_nulls("error")
+    before = before.sort("score").with_row_index("place")
+    stretch = (pl.col("place") * 50 / before.height).cast(pl.Int64)
+    means = before.group_by(stretch.alias("stretch"), maintain_order=True).agg(
+        pl.col("score").mean(), pl.col("error").mean(), (pl.col("error") ** 2).mean().alias("square")
+    )
+    score = rows["score"].to_numpy()
+    return [np.interp(score, means["score"], means[name]).mean() for name in ("error", "square")]
+
+
+@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize("version", ["a", "b"])
+def test_errors_are_estimated_from_the_month_before(wine, version, group):
+    """Expected losses are those of such predictions before, within a twentieth of their interval."""
+    before, rows = (wine.part((version, group, month)) for month in (MARCH, APRIL))
+    absolute, square = stretched(rows, before)
+    for name, expected in (("estimated_mae", absolute), ("estimated_rmse", square**0.5)):
+        row = wine.read((version, group, APRIL), name)
+        assert row["value"] == pytest.approx(expected, abs=(row["upper"] - row["lower"]) / 20 + row["bound"])
+        assert row["n"] == rows.height
+        assert row["unit"] == "label"
+
+
+def test_the_record_of_errors_is_the_difference_to_what_came_true(wine):
+    """Estimated less realised errors, of a month whose labels are mature."""
+    for name in ("mae", "rmse"):
+        mine, real, off = (
+            wine.read(("a", GROUPS[0], MARCH), one)["value"]
+            for one in (f"estimated_{name}", name, f"estimated_{name}_error")
+        )
+        assert off == pytest.approx(mine - real, abs=1e-9)
+
+
+def test_each_task_has_its_own_estimates(iris, wine):
+    """A regression model has estimates of its errors alone, a multiclass one none of them."""
+    assert {key[-1] for key in wine.stored if key[-1].startswith("estimated_")} == {
+        f"estimated_{name}{more}" for name in ("mae", "rmse") for more in ("", "_error")
+    }
+    assert not [key for key in iris.stored if key[-1].startswith("estimated_mae")]

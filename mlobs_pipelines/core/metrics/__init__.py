@@ -30,6 +30,7 @@ from mlobs_pipelines.core.metrics import (
     regression,
     shift,
     skew,
+    value_estimated,
     volume,
 )
 from mlobs_pipelines.core.metrics.registry import METRICS, Metric
@@ -62,5 +63,6 @@ __all__ = [
     "regression",
     "shift",
     "skew",
+    "value_estimated",
     "volume",
 ]

@@ -20,6 +20,7 @@ from mlobs_pipelines.core.summaries.paired import PAIRS, ClassPairSummary, PairS
 from mlobs_pipelines.core.summaries.regression import RegressionSummary
 from mlobs_pipelines.core.summaries.samples import SampleSummary
 from mlobs_pipelines.core.summaries.scores import DecisionSummary, GroupSummary, ScoreSummary, ShiftSummary
+from mlobs_pipelines.core.summaries.value_estimated import ValueEstimatedSummary
 
 __all__ = [
     "PAIRS",
@@ -48,6 +49,7 @@ __all__ = [
     "ShiftSummary",
     "SkewSummary",
     "Summary",
+    "ValueEstimatedSummary",
     "ValuePairSummary",
     "weighted",
 ]
@@ -67,6 +69,7 @@ Summary = (
     | ValuePairSummary
     | EstimatedSummary
     | ClassEstimatedSummary
+    | ValueEstimatedSummary
     | ShiftSummary
     | DecisionSummary
     | GroupSummary
