@@ -13,6 +13,7 @@ from mlobs_pipelines.core.summaries import (
     AttributionPanel,
     AttributionSummary,
     ClassEstimatedSummary,
+    ClassExpectedSummary,
     ClassLagSummary,
     ClassPairSummary,
     CorrectedSummary,
@@ -295,6 +296,18 @@ def _class_estimated() -> ClassEstimatedSummary:
     return ClassEstimatedSummary(scored, scored // 2, known, right, known.sum(axis=-1), few)
 
 
+def _class_expected() -> ClassExpectedSummary:
+    known, edges = _multiclass(), np.arange(CELLS + 1) / CELLS
+    one = _some(CELLS, 22)
+    by_class = [[np.roll(one, row + 2 * said, axis=-1) for said in range(3)] for row in range(3)]
+    scored = np.stack([np.stack(some, axis=-2) for some in by_class], axis=-3)
+    rows = scored.sum(axis=-2)
+    before = [np.stack([_some(CELLS, seed + row, (1, 1)) for row in range(3)], axis=-2) for seed in (24, 27)]
+    return ClassExpectedSummary(
+        scored, 0.6 * rows, 0.5 * rows, before[0], before[1] + 2, edges[:-1], edges[1:], known
+    )
+
+
 def _value_estimated() -> ValueEstimatedSummary:
     scored, known = _some(CELLS, 20), _some(CELLS, 21, (1, 1)) + 20
     edges = np.arange(CELLS + 1.0)
@@ -310,6 +323,7 @@ SAMPLES: Mapping[type[Summary], Callable[[], Summary]] = {
     ScoreSummary: _score,
     EstimatedSummary: _estimated,
     ClassEstimatedSummary: _class_estimated,
+    ClassExpectedSummary: _class_expected,
     ValueEstimatedSummary: _value_estimated,
     MulticlassSummary: _multiclass,
     RegressionSummary: _regression,

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from mlobs_pipelines.core.metrics.registry import Metric
 from mlobs_pipelines.core.summaries import (
     ClassEstimatedSummary,
+    ClassExpectedSummary,
     ClassPairSummary,
     CorrectedSummary,
     DecisionSummary,
@@ -33,6 +34,7 @@ _TASKS_OF: Mapping[type[Summary], tuple[str, ...]] = {
     CorrectedSummary: ("binary",),
     PairSummary: ("binary",),
     ClassEstimatedSummary: ("multiclass",),
+    ClassExpectedSummary: ("multiclass",),
     ClassPairSummary: ("multiclass",),
     ValueEstimatedSummary: ("regression",),
     ValuePairSummary: ("regression",),

@@ -17,11 +17,13 @@ from mlobs_pipelines.engine.groups import Assigned, Rows, dictionary, positions
 from mlobs_pipelines.engine.parts import FlagPart, Part
 
 RELIABILITY_BINS = 15
+MOST_CLASS_CELLS, LEAST_CLASS_CELLS, MOST_PAIR_CELLS = 256, 8, 16_384
 LOG_FLOOR = np.finfo(np.float64).eps
 CONFUSION_CODES = {"tp": 0, "fp": 1, "tn": 2, "fn": 3}
 _OF_ERRORS = "error absolute squared label label_squared label_cubed cross squared_cross relative zero"
 ERROR_CODES = {name: code for code, name in enumerate(_OF_ERRORS.split())}
 LOSSES = ("absolute_by_score", "squared_by_score")  # |e| and e² by the number that was predicted
+CLASS_LOSSES = "class_losses"  # by class, predicted class and cell of the first one's score: -ln of that
 LOSS_GRAIN = 4  # buckets of the predicted number per cell of these
 
 
@@ -141,7 +143,9 @@ class ClassScores:
         self._reliability = [
             Part(cuts, "score", f"reliability_{name}", valued=True) for name in ("right", "wrong")
         ]
+        self._losses = Part(cuts, "score", CLASS_LOSSES, valued=True)
         counts = [self._top, self._predicted, self._confusion, self._waiting, self._own, self._others]
+        counts.append(self._losses)
         self.parts = [*counts, *self._exact, *self._reliability]
 
     def add(self, rows: Assigned, scored: Rows) -> None:
@@ -154,19 +158,37 @@ class ClassScores:
         self._predicted.add(rows, predicted)
         self._waiting.add(rows, np.where(labelled, -1, 0))
         self._confusion.add(rows, np.where(labelled, label * len(self._classes) + predicted, -1))
-        self._by_class(rows, scores, label)
+        self._by_class(rows, scores, label, predicted)
         for part, value in zip(self._exact, class_losses(scores, label), strict=True):
             part.add(rows, np.where(labelled, 0, -1), value)
         bins = np.minimum((top * RELIABILITY_BINS).astype(np.int64), RELIABILITY_BINS - 1)
         for part, mask in zip(self._reliability, (predicted == label, predicted != label), strict=True):
             part.add(rows, np.where(labelled & mask, bins, -1), top)
 
-    def _by_class(self, rows: Assigned, scores: Floats, label: Ints) -> None:
+    def _by_class(self, rows: Assigned, scores: Floats, label: Ints, predicted: Ints) -> None:
         """Every class against the others: the cell of its score, of rows that are of it and that are not."""
-        for index in range(scores.shape[1]):
-            codes = index * SCORE_CELLS + score_codes(scores[:, index]).astype(np.int64)
+        size, cells = scores.shape[1], class_cells(scores.shape[1])
+        for index in range(size):
+            cell = score_codes(scores[:, index]).astype(np.int64)
+            place = (index * size + predicted) * cells + cell // (SCORE_CELLS // cells)
+            self._losses.add(rows, place, -np.log(np.clip(scores[:, index], LOG_FLOOR, 1 - LOG_FLOOR)))
+            codes = index * SCORE_CELLS + cell
             self._own.add(rows, np.where(label == index, codes, -1))
             self._others.add(rows, np.where((label >= 0) & (label != index), codes, -1))
+
+
+def class_cells(size: int) -> int:
+    """Cells of each class's score that are told apart by predicted class: by the number of classes alone.
+
+    Examples
+    --------
+    >>> [class_cells(size) for size in (2, 10, 30, 200)]
+    [256, 128, 16, 8]
+    """
+    cells = MOST_CLASS_CELLS
+    while cells > LEAST_CLASS_CELLS and size * size * cells > MOST_PAIR_CELLS:
+        cells //= 2
+    return cells
 
 
 def class_losses(scores: Floats, label: Ints) -> tuple[Floats, Floats]:

@@ -3,37 +3,19 @@
 Which days have matured is `cohorts`; what becomes of the summary is `estimation`.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from mlobs_pipelines.core.metrics.class_estimated import MIN_COHORT
-from mlobs_pipelines.core.summaries import ClassEstimatedSummary, ValueEstimatedSummary, weighted
-from mlobs_pipelines.core.vocabulary import Amounts, Flags, Floats, Ints
+from mlobs_pipelines.core.summaries import ClassEstimatedSummary, weighted
+from mlobs_pipelines.core.vocabulary import Amounts, Floats, Ints
 from mlobs_pipelines.engine.scores import RELIABILITY_BINS
 from mlobs_pipelines.steps.against import placed
 from mlobs_pipelines.steps.binning import SCORE
 from mlobs_pipelines.steps.cohorts import Cohorts
-from mlobs_pipelines.steps.matured_counts import matured_counts
+from mlobs_pipelines.steps.matured_counts import Estimable, matured_counts
 from mlobs_pipelines.steps.windows import Counts, score_edges
 
 _SIDES = ("reliability_right", "reliability_wrong")
-
-
-@dataclass(frozen=True, slots=True)
-class Estimable:
-    """Windows whose quality can be estimated, and on what.
-
-    Attributes
-    ----------
-    summary
-        Of all groups and windows.
-    matured : (groups, windows) bool
-        Whether they rest on matured days, and not on the training set.
-    """
-
-    summary: ClassEstimatedSummary | ValueEstimatedSummary
-    matured: Flags
 
 
 def class_estimable(counts: Counts, days: Cohorts, training: Counts) -> Estimable:
@@ -51,7 +33,7 @@ def class_estimable(counts: Counts, days: Cohorts, training: Counts) -> Estimabl
         np.where(known[..., np.newaxis], mine, other) for mine, other in zip(before, fallback, strict=True)
     )
     layers = (_layer(layer, right + wrong, right) for layer in counts.layers())
-    return Estimable(weighted(*layers), known)
+    return Estimable(weighted(*layers), known, np.sum(right + wrong, axis=-1))
 
 
 def _sides(counts: Counts) -> Amounts:
@@ -72,13 +54,3 @@ def _layer(counts: Counts, known: Amounts, right: Amounts) -> ClassEstimatedSumm
 def _bins(edge: Floats) -> Ints:
     """Bin of equal width that each edge of a cell lies in."""
     return np.minimum((edge * RELIABILITY_BINS).astype(np.int64), RELIABILITY_BINS - 1)
-
-
-def told_of(days: Cohorts, found: Estimable) -> np.ndarray:
-    """What each window was calibrated on, in words that stand beside a judged value: (groups, windows)."""
-    told = np.empty(found.matured.shape, dtype=object)
-    rows = np.broadcast_to(found.summary.known.sum(axis=-1), told.shape)
-    for group, window in np.ndindex(told.shape):
-        about = days.origin(window if found.matured[group, window] else None)
-        told[group, window] = {"calibrated_on": {**about, "rows": round(float(rows[group, window]), 6)}}
-    return told

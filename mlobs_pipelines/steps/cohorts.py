@@ -18,6 +18,7 @@ from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.core.metrics import Metric
 from mlobs_pipelines.core.summaries import (
     ClassEstimatedSummary,
+    ClassExpectedSummary,
     CorrectedSummary,
     EstimatedSummary,
     Summary,
@@ -35,15 +36,15 @@ from mlobs_pipelines.store.tables import as_of_key
 
 REACH_DAYS = 56
 ALWAYS = (Window.FOUR_WEEKS, Window.MONTH)
-SIDES = ("positive", "negative")
-KINDS: Mapping[str, type[Summary]] = {
-    "binary": EstimatedSummary,
-    "multiclass": ClassEstimatedSummary,
-    "regression": ValueEstimatedSummary,
+SIDES, CLASS_SIDES = ("positive", "negative"), ("class_positive", "class_negative")
+KINDS: Mapping[str, tuple[type[Summary], ...]] = {
+    "binary": (EstimatedSummary,),
+    "multiclass": (ClassEstimatedSummary, ClassExpectedSummary),
+    "regression": (ValueEstimatedSummary,),
 }
 _PARTS = {
     "binary": (*SIDES, LAGS),
-    "multiclass": ("reliability_right", "reliability_wrong"),
+    "multiclass": ("reliability_right", "reliability_wrong", *CLASS_SIDES),
     "regression": LOSSES,
 }
 _LAYERS = ("", EXCESS, EXCESS_ONCE, EXCESS_TWICE)
@@ -108,7 +109,8 @@ def estimated_windows(spec: ModelSpec) -> frozenset[Window]:
 def rests_on_others(spec: ModelSpec, metric: Metric) -> bool:
     """Whether a model's metric is estimated or corrected with other days than those of its window."""
     task = spec.monitor.task
-    return KINDS[task] in metric.functions or (task == "binary" and CorrectedSummary in metric.functions)
+    kinds = (*KINDS[task], CorrectedSummary) if task == "binary" else KINDS[task]
+    return not metric.functions.keys().isdisjoint(kinds)
 
 
 def read_cohorts(walk: Walk, spans: Sequence[Span], moments: Sequence[datetime]) -> Cohorts:

@@ -15,6 +15,7 @@ from mlobs_pipelines.core.buckets import Grid
 from mlobs_pipelines.core.metrics import METRICS, Metric
 from mlobs_pipelines.core.metrics.quality import MIN_CLASS
 from mlobs_pipelines.core.summaries import (
+    ClassExpectedSummary,
     EstimatedSummary,
     LabelSummary,
     Summary,
@@ -26,9 +27,11 @@ from mlobs_pipelines.core.windows import Span
 from mlobs_pipelines.steps.against import score_parts
 from mlobs_pipelines.steps.arranged import arranged
 from mlobs_pipelines.steps.binning import SCORE
-from mlobs_pipelines.steps.class_estimation import class_estimable, told_of
+from mlobs_pipelines.steps.class_estimation import class_estimable
+from mlobs_pipelines.steps.class_expectation import class_expectable
 from mlobs_pipelines.steps.cohorts import KINDS, SIDES, Cohorts, estimated_windows
 from mlobs_pipelines.steps.judging import stride_of
+from mlobs_pipelines.steps.matured_counts import Estimable
 from mlobs_pipelines.steps.pairing import split_by_group, stacked
 from mlobs_pipelines.steps.track_record import FACT, record_of, records
 from mlobs_pipelines.steps.value_estimation import value_estimable
@@ -86,40 +89,49 @@ def estimated(
     metric, estimate
         In the shape (groups, windows); NaN in windows that nothing is estimated for.
     """
-    kind = KINDS[spec.monitor.task]
-    metrics = [metric for metric in spec.metrics.values() if kind in metric.functions]
     at = [index for index, span in enumerate(counts.spans) if span.window in given.windows]
-    if not (at and metrics):
+    if not at:
         return
     some, mine = replace(counts, spans=[counts.spans[i] for i in at]), replace(given, days=given.days.at(at))
-    found, told = (
-        _by_cells(metrics, some, mine, threshold)
-        if kind is EstimatedSummary
-        else _of_all_groups(metrics, some, mine, kind)
-    )
-    facts = np.full((len(counts.groups), len(counts.spans)), None, dtype=object)
-    facts[:, at] = told
     mature, _ = matured(labels, spec.monitor.labels.coverage_target)
-    whole: dict[str, Estimate] = {}
-    for metric, estimate in zip(metrics, found, strict=True):
-        one = replace(in_all_windows(estimate, at, len(counts.spans)), facts=facts)
-        is_record = metric.name in RECORDS
-        whole[metric.name] = replace(one, value=np.where(mature, one.value, np.nan)) if is_record else one
+    for kind in KINDS[spec.monitor.task]:
+        metrics = [metric for metric in spec.metrics.values() if kind in metric.functions]
+        if kind is EstimatedSummary:
+            found, told = _by_cells(metrics, some, mine, threshold)
+        else:
+            summary = _estimable(spec, kind, some, mine)
+            found, told = [one.function(summary.summary) for one in metrics], summary.told(mine.days)
+        facts = np.full((len(counts.groups), len(counts.spans)), None, dtype=object)
+        facts[:, at] = told
+        named = zip(metrics, (in_all_windows(one, at, len(counts.spans)) for one in found), strict=True)
+        whole = {metric.name: replace(estimate, facts=facts) for metric, estimate in named}
+        yield from _with_records(spec, metrics, counts.spans, whole, mature)
+
+
+def _with_records(
+    spec: ModelSpec,
+    metrics: Sequence[Metric],
+    spans: Sequence[Span],
+    found: Mapping[str, Estimate],
+    mature: Flags,
+) -> Iterator[tuple[Metric, Estimate]]:
+    """Estimates with how far those before were off, which only windows can tell whose labels are mature."""
+    whole = {
+        name: replace(one, value=np.where(mature, one.value, np.nan)) if name in RECORDS else one
+        for name, one in found.items()
+    }
     for metric in metrics:
-        errors = whole.get(record_of(metric.name))
-        estimate = whole[metric.name]
-        yield metric, estimate if errors is None else _recorded(spec, metric, counts.spans, estimate, errors)
+        errors, estimate = whole.get(record_of(metric.name)), whole[metric.name]
+        yield metric, estimate if errors is None else _recorded(spec, metric, spans, estimate, errors)
 
 
-def _of_all_groups(
-    metrics: Sequence[Metric], counts: Counts, given: Calibration, kind: type[Summary]
-) -> tuple[list[Estimate], np.ndarray]:
-    """Metrics of a model that is not binary, and what each window was calibrated on."""
+def _estimable(spec: ModelSpec, kind: type[Summary], counts: Counts, given: Calibration) -> Estimable:
+    """What a model that is not binary is estimated from, of all groups."""
     if kind is ValueEstimatedSummary:
-        found = value_estimable(counts, given.days, given.training, given.grid)
-    else:
-        found = class_estimable(counts, given.days, given.training)
-    return [metric.function(found.summary) for metric in metrics], told_of(given.days, found)
+        return value_estimable(counts, given.days, given.training, given.grid)
+    if kind is ClassExpectedSummary:
+        return class_expectable(counts, given.days, given.training, tuple(spec.monitor.classes))
+    return class_estimable(counts, given.days, given.training)
 
 
 def _by_cells(

@@ -1,13 +1,16 @@
 """Statistics of the matured days that each window may use, added up by the window's own groups.
 
-Which days these are is `cohorts`; what is estimated with them is `class_estimation`, `value_estimation`.
+Which days these are is `cohorts`; what is estimated with them is `class_estimation`, `class_expectation` and
+`value_estimation`.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
 
+from mlobs_pipelines.core.summaries import ClassEstimatedSummary, ClassExpectedSummary, ValueEstimatedSummary
 from mlobs_pipelines.core.vocabulary import Amounts, Flags, Window
 from mlobs_pipelines.core.windows import Span
 from mlobs_pipelines.steps.arranged import arranged
@@ -15,6 +18,36 @@ from mlobs_pipelines.steps.cohorts import Cohorts
 from mlobs_pipelines.steps.windows import Counts
 
 Read = Callable[[Counts], Amounts]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimable:
+    """Windows whose quality can be estimated, and on what.
+
+    Attributes
+    ----------
+    summary
+        Of all groups and windows.
+    matured : (groups, windows) bool
+        Whether they rest on matured days, and not on the training set.
+    rows : (groups, windows)
+        Labelled rows that they rest on.
+    """
+
+    summary: ClassEstimatedSummary | ClassExpectedSummary | ValueEstimatedSummary
+    matured: Flags
+    rows: Amounts
+
+    def told(self, days: Cohorts) -> np.ndarray:
+        """What each window was calibrated on, in words that stand beside a judged value."""
+        told, rows = (
+            np.empty(self.matured.shape, dtype=object),
+            np.broadcast_to(self.rows, self.matured.shape),
+        )
+        for group, window in np.ndindex(told.shape):
+            about = days.origin(window if self.matured[group, window] else None)
+            told[group, window] = {"calibrated_on": {**about, "rows": round(float(rows[group, window]), 6)}}
+        return told
 
 
 def matured_counts(counts: Counts, days: Cohorts, read: Read, rows: int) -> Amounts:

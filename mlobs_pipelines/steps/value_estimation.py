@@ -15,9 +15,8 @@ from mlobs_pipelines.engine.scores import LOSS_GRAIN, LOSSES
 from mlobs_pipelines.steps.against import placed
 from mlobs_pipelines.steps.arranged import arranged
 from mlobs_pipelines.steps.binning import SCORE
-from mlobs_pipelines.steps.class_estimation import Estimable
 from mlobs_pipelines.steps.cohorts import Cohorts
-from mlobs_pipelines.steps.matured_counts import matured_counts
+from mlobs_pipelines.steps.matured_counts import Estimable, matured_counts
 from mlobs_pipelines.steps.outcomes import regression_summary
 from mlobs_pipelines.steps.windows import Counts
 
@@ -42,7 +41,7 @@ def value_estimable(counts: Counts, days: Cohorts, training: Counts, grid: Grid)
         np.where(known[..., np.newaxis], mine, other) for mine, other in zip(before, fallback, strict=True)
     ]
     layers = (_layer(layer, codes, cohort, grid) for layer in counts.layers())
-    return Estimable(weighted(*layers), known)
+    return Estimable(weighted(*layers), known, cohort[0].sum(axis=-1))
 
 
 def _codes(counts: Counts, grid: Grid, learnt: list[Counts]) -> Ints:

@@ -10,6 +10,7 @@ from mlobs_pipelines.core.summaries import (
     AttributionPanel,
     AttributionSummary,
     ClassEstimatedSummary,
+    ClassExpectedSummary,
     ClassLagSummary,
     ClassPairSummary,
     CorrectedSummary,
@@ -34,7 +35,7 @@ from mlobs_pipelines.core.summaries import (
     ValuePairSummary,
     weighted,
 )
-from tests.core import attribution_cases, pair_cases, value_cases, young_cases
+from tests.core import attribution_cases, expected_cases, pair_cases, value_cases, young_cases
 from tests.core.labels import draw_label, summarise_label
 from tests.core.outcomes import summarise_outcome, summarise_predicted
 from tests.core.samples import draw_sample, summarise_sample
@@ -357,6 +358,12 @@ def summarise_panel(rows):
     return PanelSummary(bins, PANEL_BEFORE, PANEL_WIDTH, np.array([0.5, np.nan, 0.1]), ("x0", "x1", "x2"))
 
 
+def summarise_class_expected(rows):
+    """Scores of all classes, with the labels known so far, beside a fixed cohort."""
+    return expected_cases.summarise_class_expected(rows, CLASSES, BEFORE_CLASSES, summarise_multiclass)
+
+
+BEFORE_CLASSES = draw_multiclass(np.random.default_rng(12), 4_000)
 BEFORE_NUMBERS = draw_regression(np.random.default_rng(13), 4_000)
 
 CASES = {
@@ -379,6 +386,7 @@ CASES = {
     OutcomeSummary: Case(draw_multiclass, summarise_outcome),
     GroupSummary: Case(draw_group, summarise_group),
     FeatureSummary: Case(draw_feature, summarise_feature),
+    ClassExpectedSummary: Case(draw_multiclass, summarise_class_expected),
     ClassEstimatedSummary: Case(draw_multiclass, summarise_class_estimated),
     EstimatedSummary: Case(draw_score, summarise_estimated),
     ScoreSummary: Case(draw_score, summarise_score),

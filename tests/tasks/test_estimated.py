@@ -5,6 +5,8 @@ from datetime import date
 import numpy as np
 import polars as pl
 import pytest
+from sklearn.isotonic import IsotonicRegression
+from sklearn.metrics import roc_auc_score
 
 from tests.tasks.models import CLASS_COLUMNS, CLASSES
 
@@ -41,6 +43,50 @@ def test_the_record_is_the_difference_to_what_came_true(iris):
         iris.read(case, name) for name in ("estimated_accuracy", "accuracy", "estimated_accuracy_error")
     )
     assert off["value"] == pytest.approx(mine["value"] - real["value"], abs=1e-9)
+
+
+def expected(rows, before):
+    """Scores, chance of each class by one isotonic regression per class, and predicted class of every row."""
+    scores, earlier = (some.select(CLASS_COLUMNS).to_numpy() for some in (rows, before))
+    label = before["label"].to_numpy()
+    fits = [
+        IsotonicRegression(out_of_bounds="clip").fit(earlier[:, k], label == name)
+        for k, name in enumerate(CLASSES)
+    ]
+    chance = np.column_stack([fit.predict(scores[:, k]) for k, fit in enumerate(fits)])
+    return scores, chance, scores.argmax(axis=1)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize("version", ["a", "b"])
+def test_all_scores_together_are_calibrated_on_the_month_before(iris, version, group):
+    """Macro F1, macro AUC and log loss are those of the chances that rows of the month before give."""
+    before, rows = (iris.part((version, group, month)) for month in (MARCH, APRIL))
+    scores, chance, said = expected(rows, before.drop_nulls("label"))
+    table = np.array([chance[said == k].sum(axis=0) for k in range(3)]).T
+    table *= np.bincount(said, minlength=3) / table.sum(axis=0)
+    f1 = np.mean(2 * np.diag(table) / (table.sum(axis=0) + table.sum(axis=1)))
+    twice, sides = np.tile(scores, (2, 1)), np.repeat([1, 0], rows.height)
+    areas = [
+        roc_auc_score(sides, twice[:, k], sample_weight=np.r_[chance[:, k], 1 - chance[:, k]])
+        for k in range(3)
+    ]
+    loss = -np.log(np.clip(scores, np.finfo(float).eps, 1)) * chance
+    expectations = {"f1_macro": f1, "auc_macro": np.mean(areas), "log_loss": loss.sum() / chance.sum()}
+    for name, value in expectations.items():
+        row = iris.read((version, group, APRIL), f"estimated_{name}")
+        assert row["value"] == pytest.approx(value, abs=0.004 + (row["bound"] or 0)), name
+        assert row["n"] == rows.height
+
+
+@pytest.mark.parametrize("name", ["f1_macro", "auc_macro", "log_loss"])
+def test_the_record_of_all_scores_is_the_difference_to_what_came_true(iris, name):
+    """Estimated less realised values, of a month whose labels are mature."""
+    mine, real, off = (
+        iris.read(("a", GROUPS[0], MARCH), one)["value"]
+        for one in (f"estimated_{name}", name, f"estimated_{name}_error")
+    )
+    assert off == pytest.approx(mine - real, abs=1e-9)
 
 
 def stretched(rows, before):

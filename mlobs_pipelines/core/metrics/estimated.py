@@ -15,8 +15,8 @@ from mlobs_pipelines.core.metrics.estimates import Z95, dot, effective, enough, 
 from mlobs_pipelines.core.metrics.quality import MIN_CLASS, accuracy, auc, base_rate, f1, precision, recall
 from mlobs_pipelines.core.metrics.registry import metric
 from mlobs_pipelines.core.metrics.sharing import shared
-from mlobs_pipelines.core.summaries import EstimatedSummary
-from mlobs_pipelines.core.vocabulary import Amounts, Estimate, Flags, Floats, Ints
+from mlobs_pipelines.core.summaries import ClassExpectedSummary, EstimatedSummary
+from mlobs_pipelines.core.vocabulary import Amounts, Estimate, Floats, Ints
 
 MIN_ROWS = 200
 NEED = f"at least {MIN_ROWS:,} rows, and {MIN_CLASS} matured labels of each class to calibrate on"
@@ -67,15 +67,13 @@ def calibrated(positives: Amounts, negatives: Amounts, middle: Floats) -> Calibr
 
 
 @dataclass(frozen=True, slots=True)
-class _Windows:
-    """The scores of windows, what their labels are expected to be, and what is predicted.
+class Expectation:
+    """The scores of windows, and what their labels are expected to be.
 
     Attributes
     ----------
     n, hits, misses : (..., B)
         Scored rows per cell, and how many are expected to be positive and negative.
-    selected : (B,)
-        True for cells whose rows are predicted positive.
     labels : (..., B)
         Variance of the number of positives per cell, the scores being given.
     block, unsure : (..., B), (..., K)
@@ -85,27 +83,40 @@ class _Windows:
     n: Floats
     hits: Floats
     misses: Floats
-    selected: Flags
     labels: Floats
     block: Ints
     unsure: Floats
 
 
 @shared
-def _windows(summary: EstimatedSummary) -> _Windows:
-    shape = np.broadcast_shapes(summary.positives.shape, summary.scored.shape)
-    fits = _fits(summary, shape)
+def _expected(summary: EstimatedSummary) -> Expectation:
+    return expectation(summary, summary.scored, summary.squared.scored)
+
+
+def expectation(
+    cohort: EstimatedSummary | ClassExpectedSummary, scored: Amounts, squared: Amounts
+) -> Expectation:
+    """Expect of rows per cell what labelled rows of a cohort in such cells were.
+
+    Parameters
+    ----------
+    scored, squared : (..., B)
+        Rows per cell, and Σw² of them.
+    """
+    shape = np.broadcast_shapes(cohort.positives.shape, scored.shape)
+    fits = _fits(cohort, shape)
     share = np.array([fit.share for fit in fits]).reshape(shape)
     most = max((fit.pooled.size for fit in fits), default=0)
     unsure = np.array([np.pad(_unsure(fit), (0, most - fit.pooled.size)) for fit in fits])
     block = np.array([fit.block for fit in fits]).reshape(shape)
-    n = np.broadcast_to(np.asarray(summary.scored, np.float64), shape)
-    labels = summary.squared.scored * share * (1 - share)
+    n = np.broadcast_to(np.asarray(scored, np.float64), shape)
     hits = np.asarray(n * share)
-    return _Windows(n, hits, n - hits, summary.selected, labels, block, unsure.reshape(*shape[:-1], most))
+    return Expectation(
+        n, hits, n - hits, squared * share * (1 - share), block, unsure.reshape(*shape[:-1], most)
+    )
 
 
-def _fits(summary: EstimatedSummary, shape: tuple[int, ...]) -> list[Calibrated]:
+def _fits(summary: EstimatedSummary | ClassExpectedSummary, shape: tuple[int, ...]) -> list[Calibrated]:
     """The calibration of every window; one for all windows that have the same cohort."""
     sides = (
         np.broadcast_to(side, shape).reshape(-1, shape[-1]) for side in (summary.positives, summary.negatives)
@@ -131,7 +142,7 @@ def _sum(cells: Floats) -> Floats:
     return dot(cells, np.ones(cells.shape[-1:]))
 
 
-Guess = Callable[[_Windows], tuple[Floats, Floats]]  # the value, and what one more positive row does to it
+Guess = Callable[[Expectation], tuple[Floats, Floats]]  # the value, and what one more positive row does to it
 
 
 def _estimated(summary: EstimatedSummary, guess: Guess, bound: Floats | float = 0.0) -> Estimate:
@@ -140,9 +151,9 @@ def _estimated(summary: EstimatedSummary, guess: Guess, bound: Floats | float = 
     The variance is that of the labels given the scores, Σ d² c (1 - c) with d the influence of a label, and
     that of the calibration: each probability was itself estimated from the cohort's rows.
     """
-    windows = _windows(summary)
+    windows = _expected(summary)
     value, influence = guess(windows)
-    half = Z95 * np.sqrt(dot(windows.labels, influence**2) + _learnt(windows, influence))
+    half = Z95 * np.sqrt(dot(windows.labels, influence**2) + learnt(windows, influence))
     total, squares, seen = layers(summary, lambda s: s.scored.sum(axis=-1))
     size = effective(total, squares)
     sides = [np.asarray(side.sum(axis=-1)) for side in (summary.positives, summary.negatives)]
@@ -152,7 +163,7 @@ def _estimated(summary: EstimatedSummary, guess: Guess, bound: Floats | float = 
     return Estimate(value, np.asarray(seen), lower, upper, np.where(np.isfinite(value), bound, 0.0), **rule)
 
 
-def _learnt(windows: _Windows, influence: Floats) -> Floats:
+def learnt(windows: Expectation, influence: Floats) -> Floats:
     """Variance that comes from the calibration: cells of one pooled probability are wrong together."""
     most = windows.unsure.shape[-1]
     rows = int(np.prod(windows.unsure.shape[:-1]))
@@ -177,10 +188,11 @@ def estimated_auc(summary: EstimatedSummary) -> Estimate:
 
 @shared
 def _auc(summary: EstimatedSummary) -> Estimate:
-    return _estimated(summary, _area)
+    return _estimated(summary, area)
 
 
-def _area(windows: _Windows) -> tuple[Floats, Floats]:
+def area(windows: Expectation) -> tuple[Floats, Floats]:
+    """Expected area under the ROC curve, and what one more positive row does to it."""
     hits, misses = windows.hits, windows.misses
     p, n = (_sum(side)[..., np.newaxis] for side in (hits, misses))
     below = ratio(np.cumsum(misses, axis=-1) - misses / 2, np.where(p > 0, n, 0))
@@ -209,15 +221,15 @@ def estimated_accuracy(summary: EstimatedSummary) -> Estimate:
 
 @shared
 def _accuracy(summary: EstimatedSummary) -> Estimate:
-    def guess(windows: _Windows) -> tuple[Floats, Floats]:
-        right = _sum(np.where(windows.selected, windows.hits, windows.misses))
+    def guess(windows: Expectation) -> tuple[Floats, Floats]:
+        right = _sum(np.where(summary.selected, windows.hits, windows.misses))
         total = _sum(windows.n)
-        return ratio(right, total), np.where(windows.selected, 1.0, -1.0) * ratio(1, total)[..., np.newaxis]
+        return ratio(right, total), np.where(summary.selected, 1.0, -1.0) * ratio(1, total)[..., np.newaxis]
 
     return _estimated(summary, guess, _cut(summary, summary.scored.sum(axis=-1)))
 
 
-def _share(windows: _Windows, among: Floats) -> tuple[Floats, Floats]:
+def _share(windows: Expectation, among: Floats) -> tuple[Floats, Floats]:
     total = dot(windows.n, among)
     return ratio(dot(windows.hits, among), total), np.asarray(among * ratio(1, total)[..., np.newaxis])
 
@@ -231,7 +243,7 @@ def estimated_precision(summary: EstimatedSummary) -> Estimate:
 @shared
 def _precision(summary: EstimatedSummary) -> Estimate:
     bound = _cut(summary, dot(summary.scored, summary.selected))
-    return _estimated(summary, lambda windows: _share(windows, windows.selected.astype(np.float64)), bound)
+    return _estimated(summary, lambda windows: _share(windows, summary.selected.astype(np.float64)), bound)
 
 
 @metric("estimated_recall", EstimatedSummary, family="quality", direction=1)
@@ -242,10 +254,10 @@ def estimated_recall(summary: EstimatedSummary) -> Estimate:
 
 @shared
 def _recall(summary: EstimatedSummary) -> Estimate:
-    def guess(windows: _Windows) -> tuple[Floats, Floats]:
+    def guess(windows: Expectation) -> tuple[Floats, Floats]:
         positives = _sum(windows.hits)
-        recall = ratio(dot(windows.hits, windows.selected), positives)
-        return recall, (windows.selected - recall[..., np.newaxis]) * ratio(1, positives)[..., np.newaxis]
+        recall = ratio(dot(windows.hits, summary.selected), positives)
+        return recall, (summary.selected - recall[..., np.newaxis]) * ratio(1, positives)[..., np.newaxis]
 
     return _estimated(summary, guess, _cut(summary, summary.scored.sum(axis=-1)))
 
@@ -258,10 +270,10 @@ def estimated_f1(summary: EstimatedSummary) -> Estimate:
 
 @shared
 def _f1(summary: EstimatedSummary) -> Estimate:
-    def guess(windows: _Windows) -> tuple[Floats, Floats]:
-        size = dot(windows.n, windows.selected) + _sum(windows.hits)
-        score = ratio(2 * dot(windows.hits, windows.selected), size)
-        return score, (2.0 * windows.selected - score[..., np.newaxis]) * ratio(1, size)[..., np.newaxis]
+    def guess(windows: Expectation) -> tuple[Floats, Floats]:
+        size = dot(windows.n, summary.selected) + _sum(windows.hits)
+        score = ratio(2 * dot(windows.hits, summary.selected), size)
+        return score, (2.0 * summary.selected - score[..., np.newaxis]) * ratio(1, size)[..., np.newaxis]
 
     return _estimated(summary, guess, _cut(summary, summary.scored.sum(axis=-1)))
 

@@ -163,7 +163,7 @@ def _averaged(name: str, averaging: Averaging) -> Metric:
         (table, squares, seen) = layers(summary, lambda s: s.confusion)
         n, rows = (np.asarray(array.sum(axis=(-2, -1))) for array in (table, squares))
         worth = effective(n, n if squares is table else rows)
-        value = _Average.of(table, table, name, averaging).value
+        value = Average.of(table, table, name, averaging).value
         lower, upper = wilson(value, 1, _size(table, squares, worth, (name, averaging)))
         seen_rows = np.asarray(seen.sum(axis=(-2, -1)))
         return Estimate(value, seen_rows, lower, upper, **enough(worth, MIN_PROPORTION))
@@ -176,7 +176,7 @@ def _size(table: Amounts, squares: Amounts, worth: Floats, which: tuple[str, Ave
     unit = np.nan_to_num(ratio(squares.sum(axis=(-2, -1)), table.sum(axis=(-2, -1))))
     pad = _pad(table)
     scale = unit[..., np.newaxis, np.newaxis]
-    found = _Average.of(table + scale * pad, table, *which)
+    found = Average.of(table + scale * pad, table, *which)
     variance = dot(_flat(squares + scale**2 * pad), _flat(found.slopes**2))
     size = ratio(found.value * (1 - found.value), variance)
     return np.where(size > 0, size, worth)
@@ -191,7 +191,7 @@ def _pad(table: Amounts) -> Floats:
 
 
 @dataclass(frozen=True, slots=True)
-class _Average:
+class Average:
     """An average of class metrics, and its derivatives by the cells of the confusion matrix.
 
     Attributes
@@ -204,7 +204,8 @@ class _Average:
     slopes: Floats
 
     @staticmethod
-    def of(table: Amounts, occurring: Amounts, name: str, averaging: Averaging) -> "_Average":
+    def of(table: Amounts, occurring: Amounts, name: str, averaging: Averaging) -> "Average":
+        """Average a class metric over the classes that occur in a table."""
         by_true, by_predicted = _BASES[name]
         true, predicted, n = table.sum(axis=-1), table.sum(axis=-2), table.sum(axis=(-2, -1))
         base = by_true * true + by_predicted * predicted
@@ -221,7 +222,7 @@ class _Average:
         slopes = slopes - by_predicted * (moved * each)[..., np.newaxis, :]
         if averaging == "weighted":
             slopes = slopes + ratio(each - value[..., np.newaxis], n[..., np.newaxis])[..., np.newaxis]
-        return _Average(value, slopes)
+        return Average(value, slopes)
 
 
 def _flat(table: Amounts) -> Amounts:

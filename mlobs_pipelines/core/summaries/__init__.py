@@ -8,6 +8,7 @@ same sums by rows seen and by squared weights go along. Nothing in this package 
 from mlobs_pipelines.core.summaries.additive import Additive, weighted
 from mlobs_pipelines.core.summaries.attributions import AttributionPanel, AttributionSummary
 from mlobs_pipelines.core.summaries.class_estimated import ClassEstimatedSummary
+from mlobs_pipelines.core.summaries.class_expected import ClassExpectedSummary
 from mlobs_pipelines.core.summaries.class_lags import ClassLagSummary
 from mlobs_pipelines.core.summaries.corrected import CorrectedSummary
 from mlobs_pipelines.core.summaries.estimated import EstimatedSummary
@@ -28,6 +29,7 @@ __all__ = [
     "AttributionPanel",
     "AttributionSummary",
     "ClassEstimatedSummary",
+    "ClassExpectedSummary",
     "ClassLagSummary",
     "ClassPairSummary",
     "CorrectedSummary",
@@ -69,6 +71,7 @@ Summary = (
     | ValuePairSummary
     | EstimatedSummary
     | ClassEstimatedSummary
+    | ClassExpectedSummary
     | ValueEstimatedSummary
     | ShiftSummary
     | DecisionSummary
