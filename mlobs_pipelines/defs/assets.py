@@ -8,9 +8,11 @@ import dagster as dg
 
 from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.contracts.odcs import Contract
-from mlobs_pipelines.defs.lineage import ColumnSources, asset_key, columns_of, described, record
+from mlobs_pipelines.defs.lineage import ColumnSources, asset_key, columns_of, described, record, record_some
 from mlobs_pipelines.defs.partitions import daily, days_of
 from mlobs_pipelines.defs.resources import CODE_VERSION, Site
+from mlobs_pipelines.steps.apart import Apart, apart
+from mlobs_pipelines.steps.arrivals import spelled
 from mlobs_pipelines.steps.expired import Step, living
 from mlobs_pipelines.store.layout import TableLayout
 
@@ -62,10 +64,29 @@ def table_asset(  # noqa: PLR0913 - one argument per declared fact
     )
     def table(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         walk = site.walk_of(context, spec)
-        outcomes = living(walk, layout, step, days_of(context))
-        yield from record(context, walk, outcomes, columns_of(declared))
+        found = apart(walk, lambda some, days: living(some, layout, step, days), days_of(context))
+        if found.failed:
+            record_some(context, walk, found.outcomes, columns_of(declared))
+            raise _failure(found)
+        yield from record(context, walk, found.outcomes, columns_of(declared))
 
     return table
+
+
+def _failure(found: Apart) -> Exception:
+    """What to tell of a run some of whose days have failed; a single day's error is told as it is."""
+    first = min(found.failed)
+    if not found.outcomes:
+        return found.failed[first]
+    error = dg.Failure(
+        f"{len(found.failed)} of {len(found.failed) + len(found.outcomes)} days failed: "
+        f"{spelled(found.failed)}. The others are written: run what depends on them for these. "
+        f"{first}: {found.failed[first]}",
+        metadata={"failed_days": dg.MetadataValue.text(spelled(found.failed))},
+        allow_retries=False,
+    )
+    error.__cause__ = found.failed[first]
+    return error
 
 
 class Said(TypedDict):

@@ -4,7 +4,7 @@ The one place that writes metadata about data: counts, hashes, names and times, 
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -18,6 +18,7 @@ from mlobs_pipelines.steps.walk import Outcome, Outcomes, Walk
 from mlobs_pipelines.store.layout import TableLayout
 
 TOUCHED_TAG = "mlobs/touched"  # on a materialization of a day that its run was not about
+DATA_VERSION_TAG = "dagster/data_version"
 ColumnSources = Mapping[str, Sequence[tuple[str, str]]]
 
 
@@ -29,27 +30,68 @@ def asset_key(model: str, name: str) -> dg.AssetKey:
 def record(
     context: dg.AssetExecutionContext, walk: Walk, outcomes: Outcomes, columns: Mapping[str, Any]
 ) -> Iterator[dg.MaterializeResult[None]]:
-    """Attach each partition's evidence, and report partitions of other days that were written too.
+    """Materialize a run's days with their evidence, and report other days that were written too.
+
+    A day's data version is the hash of its content. Dagster gives all days of a range run one version, so
+    the days of such a run, and days that the run was not about, are materialized by events of their own.
 
     Parameters
     ----------
     columns
         Column schema and lineage, kept with each partition: the declaration may have changed by the next.
     """
-    own = set(context.partition_keys)
-    for day, outcome in sorted(outcomes.items()):
-        metadata = {**evidence(walk, outcome), **columns}
-        if day.isoformat() in own:
-            context.add_asset_metadata(metadata, partition_key=day.isoformat())
-        elif _is_partition(context, day):
-            tags = {TOUCHED_TAG: "true"} if outcome.version.changed else {}
-            partition = day.isoformat()
-            context.log_event(
-                dg.AssetMaterialization(context.asset_key, partition=partition, metadata=metadata, tags=tags)
-            )
+    own, told = list(context.partition_keys), _told(walk, outcomes, columns)
+    if len(own) == 1:
+        context.add_asset_metadata(told.pop(own[0]), partition_key=own[0])
+    said = {} if len(own) == 1 else {"range": f"{min(own)} to {max(own)}; each day's evidence follows"}
+    yield dg.MaterializeResult(metadata=said, data_version=dg.DataVersion(_joint(outcomes, own)))
+    known = _provenance(context, own[-1])
+    days = [day for day in sorted(outcomes) if day.isoformat() in told and _is_partition(context, day)]
+    for event in events(context.asset_key, {day: outcomes[day] for day in days}, told, known, set(own)):
+        context.log_event(event)
+
+
+def record_some(
+    context: dg.AssetExecutionContext, walk: Walk, outcomes: Outcomes, columns: Mapping[str, Any]
+) -> None:
+    """Materialize some days of a run whose others have failed."""
+    own, told = set(context.partition_keys), _told(walk, outcomes, columns)
+    days = {day: outcome for day, outcome in sorted(outcomes.items()) if _is_partition(context, day)}
+    for event in events(context.asset_key, days, told, {}, own):
+        context.log_event(event)
+
+
+def events(
+    key: dg.AssetKey,
+    outcomes: Outcomes,
+    told: Mapping[str, Mapping[str, Any]],
+    tags: Mapping[str, str],
+    own: Collection[str],
+) -> Iterator[dg.AssetMaterialization]:
+    """A materialization per day, with the hash of its content as data version."""
+    for day, outcome in outcomes.items():
+        partition = day.isoformat()
+        touched = {TOUCHED_TAG: "true"} if outcome.version.changed and partition not in own else {}
+        version = {DATA_VERSION_TAG: outcome.version.content_hash}
+        yield dg.AssetMaterialization(
+            key, partition=partition, metadata=told[partition], tags={**tags, **touched, **version}
+        )
+
+
+def _told(walk: Walk, outcomes: Outcomes, columns: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    return {day.isoformat(): {**evidence(walk, one), **columns} for day, one in outcomes.items()}
+
+
+def _joint(outcomes: Outcomes, own: Sequence[str]) -> str:
     hashes = "|".join(outcomes[date.fromisoformat(key)].version.content_hash for key in sorted(own))
-    version = hashes if len(own) == 1 else hashlib.sha256(hashes.encode()).hexdigest()
-    yield dg.MaterializeResult(data_version=dg.DataVersion(version))
+    return hashes if len(own) == 1 else hashlib.sha256(hashes.encode()).hexdigest()
+
+
+def _provenance(context: dg.AssetExecutionContext, partition: str) -> Mapping[str, str]:
+    """What Dagster has just said of the run's inputs, which staleness is told from."""
+    record = context.instance.get_latest_data_version_record(context.asset_key, partition_key=partition)
+    event = record.asset_materialization if record and record.run_id == context.run.run_id else None
+    return (event.tags if event else None) or {}
 
 
 def _is_partition(context: dg.AssetExecutionContext, day: date) -> bool:

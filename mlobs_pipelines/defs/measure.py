@@ -1,5 +1,6 @@
 """Measure in Dagster: baseline, statistics and metrics, and one check per family of metrics."""
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
@@ -89,7 +90,12 @@ def _baseline(site: Site, spec: ModelSpec) -> dg.AssetsDefinition:
         ids = {
             f"{name}_id": dg.MetadataValue.text(str(o.facts["baseline_id"])) for name, o in outcomes.items()
         }
-        return dg.MaterializeResult(metadata={**summary(outcomes), **ids})
+        # Of what was measured, not of the code alone: other training rows are another version.
+        version = "|".join(sorted(f"{name}={o.facts['baseline_id']}" for name, o in outcomes.items()))
+        return dg.MaterializeResult(
+            metadata={**summary(outcomes), **ids},
+            data_version=dg.DataVersion(hashlib.sha256(version.encode()).hexdigest()),
+        )
 
     return baseline
 

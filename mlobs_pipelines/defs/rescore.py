@@ -17,7 +17,7 @@ from mlobs_pipelines.defs.events import materialized_since
 from mlobs_pipelines.defs.jobs import job_name
 from mlobs_pipelines.defs.join import join_looks
 from mlobs_pipelines.defs.judge import slo_looks
-from mlobs_pipelines.defs.lineage import asset_key, evidence
+from mlobs_pipelines.defs.lineage import asset_key, events, evidence
 from mlobs_pipelines.defs.measure import metric_looks
 from mlobs_pipelines.defs.partitions import daily
 from mlobs_pipelines.defs.resources import Site
@@ -87,10 +87,10 @@ def _remade(
     known = daily(walk.spec.monitor)
     for table in _tables(walk.spec):
         key = asset_key(walk.model, table.name)
-        for day, outcome in sorted(table.step(walk, days).items()):
-            if known.has_partition_key(day.isoformat()):
-                told = evidence(walk, outcome)
-                yield dg.AssetMaterialization(key, partition=day.isoformat(), metadata=told)
+        made = sorted(table.step(walk, days).items())
+        outcomes = {day: outcome for day, outcome in made if known.has_partition_key(day.isoformat())}
+        told = {day.isoformat(): evidence(walk, outcome) for day, outcome in outcomes.items()}
+        yield from events(key, outcomes, told, {}, set(told))
         for name, (_, look) in table.looks.items():
             yield from evaluations(instance, walk, dg.AssetCheckKey(key, name), look, days)
 

@@ -98,6 +98,12 @@ def execute(defs, instance, job, tags=None, **more):
     return found.execute_in_process(instance=instance, tags=tags, **more)
 
 
+def materialized(run):
+    """Give what a run said last of each asset and partition."""
+    found = [event.materialization for event in run.get_asset_materialization_events()]
+    return {(one.asset_key.path[-1], one.partition): one for one in found}
+
+
 @pytest.fixture(scope="session")
 def season(landing, tmp_path_factory):
     """Give the walked days, run through the repository's own dagster.yaml on SQLite."""

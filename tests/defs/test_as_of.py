@@ -7,7 +7,7 @@ import pytest
 from mlobs_pipelines.defs.jobs import range_tags
 from mlobs_pipelines.defs.resources import AS_OF_TAG
 from mlobs_pipelines.store.metric_store import MetricStore
-from tests.defs.conftest import MODEL, execute
+from tests.defs.conftest import MODEL, execute, materialized
 
 FIRST, LAST = date(2013, 6, 21), date(2013, 6, 22)
 EARLY = datetime(2013, 6, 23, tzinfo=UTC)
@@ -25,9 +25,8 @@ def looked_twice(defs, instance):
 
 
 def _labelled(run):
-    events = run.get_asset_materialization_events()
-    found = [e.materialization for e in events if e.asset_key.path[-1] == "labelled_predictions"]
-    return sum(m.metadata["labelled"].value for m in found)
+    found = [one for (name, _), one in materialized(run).items() if name == "labelled_predictions"]
+    return sum(one.metadata["labelled"].value for one in found)
 
 
 def test_an_earlier_knowledge_time_knows_fewer_labels(looked_twice, site):
@@ -36,7 +35,7 @@ def test_an_earlier_knowledge_time_knows_fewer_labels(looked_twice, site):
     assert early.success
     assert late.success
     assert 0 < _labelled(early) < _labelled(late)
-    told = early.get_asset_materialization_events()[0].materialization.metadata
+    told = materialized(early)["labels", FIRST.isoformat()].metadata
     assert told["as_of"].value == EARLY.isoformat()
     asked = {"metrics": ["brier_score"], "windows": ["1d"], "segments": [""]}
     store = MetricStore(site.lake)

@@ -11,7 +11,7 @@ from mlobs_pipelines.defs.resources import Site
 from mlobs_pipelines.defs.retention import asked, sentence
 from mlobs_pipelines.steps.retention import apply
 from mlobs_pipelines.store.audit import entries
-from tests.defs.conftest import CONTRACTS, FIRST, MODEL, execute, site_at
+from tests.defs.conftest import CONTRACTS, FIRST, MODEL, execute, materialized, site_at
 
 
 def _copy(season, spec, tmp_path):
@@ -49,8 +49,8 @@ def test_a_run_over_expired_days_says_so(season, spec, tmp_path, instance):
     before = {one.table: one.content_hash for one in site.lake.summary(MODEL)}
     run = execute(build_defs(site), instance, "recompute", range_tags(FIRST, FIRST + timedelta(days=1)))
     assert run.success
-    told = [event.materialization for event in run.get_asset_materialization_events()]
-    notes = [one.metadata["note"].value for one in told if one.asset_key.path[-1] == "prediction_log"]
+    told = materialized(run).items()
+    notes = [one.metadata["note"].value for (name, _), one in told if name == "prediction_log"]
     assert len(notes) == 2
     assert all("rows that days before 2013-06-22 rest on were deleted" in note for note in notes)
     assert {one.table: one.content_hash for one in site.lake.summary(MODEL)} == before

@@ -18,6 +18,7 @@ from tests.defs.conftest import (
     REPLAY,
     REPLAYED,
     execute,
+    materialized,
     site_at,
 )
 
@@ -48,9 +49,7 @@ def _evaluations(run, asset, check):
 
 
 def _materializations(run, asset):
-    events = run.get_asset_materialization_events()
-    mine = [event.materialization for event in events if event.asset_key.path[-1] == asset]
-    return {found.partition: found.metadata for found in mine}
+    return {day: found.metadata for (name, day), found in materialized(run).items() if name == asset}
 
 
 def test_a_range_is_one_run_that_succeeds(season):
@@ -95,10 +94,9 @@ def test_every_evaluation_says_whom_to_ask(walked):
 def test_every_materialization_can_be_reproduced(walked):
     """Each day of each table tells its counts, versions, inputs and columns."""
     days = {}
-    for event in walked.get_asset_materialization_events():
-        found = event.materialization
-        assert set(found.metadata) >= TOLD, event.asset_key
-        days.setdefault(event.asset_key.path[-1], set()).add(found.partition)
+    for (name, partition), found in materialized(walked).items():
+        assert set(found.metadata) >= TOLD, name
+        days.setdefault(name, set()).add(partition)
     assert all(set(DAYS) <= seen for seen in days.values())
     assert len(days) == 10
 
