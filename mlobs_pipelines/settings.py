@@ -16,7 +16,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr, StringConstraints
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SHORTEST_KEY = 16
@@ -112,6 +112,8 @@ class Settings(BaseSettings):
     retention_versions_days
         How long replaced and expired partitions can still be read by version, and how old a file must be to
         count as left behind.
+    dagster_url
+        Where Dagster's pages are, as in ``http://localhost:3000``, for links to them; no links if unset.
     mirror_url
         Database that metrics are published to.
     postgres_url
@@ -138,6 +140,7 @@ class Settings(BaseSettings):
     retention_versions_days: int = Field(default=7, ge=1)
     postgres_url: SecretStr | None = None
     mirror_url: SecretStr | None = None
+    dagster_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s?#]+$")] | None = None
 
     @property
     def landing_root(self) -> Path:

@@ -70,7 +70,7 @@ def show(incident: Which, form: Output = Format.TABLE) -> None:
         typer.echo(terminal.as_json([plain]))
         return
     if form is Format.TABLE:
-        typer.echo("\n".join([*_heading(row), ""]))
+        typer.echo("\n".join([*heading(row), ""]))
     lines = [_signal(one) for one in signals]
     print_rows(
         lines, form, list(lines[0]), lambda some: sheet_of(some, [(name, name, 0) for name in lines[0]])
@@ -134,7 +134,8 @@ def _sheet(rows: Sequence[Mapping[str, Any]]) -> terminal.Sheet:
     return sheet_of([{**row, "of": " ".join(row["versions"])} for row in rows], COLUMNS)
 
 
-def _heading(row: Mapping[str, Any]) -> list[str]:
+def heading(row: Mapping[str, Any]) -> list[str]:
+    """What an incident is and where it stands, a line each."""
     ended = f", resolved {row['resolved_on']}" if row["resolved_on"] else ""
     again = f", reopened {row['reopened']} times" if row["reopened"] else ""
     acted = f"{row['acted_by']}: {row['note'] or 'no reason given'}" if row["acted_by"] else ""

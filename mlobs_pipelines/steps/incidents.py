@@ -99,10 +99,11 @@ def _actions(walk: Walk) -> list[Action]:
 
 def _stored(walk: Walk, day: date) -> list[Incident]:
     rows = walk.lake.read(walk.model, INCIDENTS, where={"day": day.isoformat()}).to_pylist()
-    return [_incident(row) for row in rows]
+    return [incident_of(row) for row in rows]
 
 
-def _incident(row: Mapping[str, Any]) -> Incident:
+def incident_of(row: Mapping[str, Any]) -> Incident:
+    """The incident that a row of the table is about."""
     return Incident(
         id=row["incident"],
         opened=row["opened_on"],

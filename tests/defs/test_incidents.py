@@ -94,6 +94,19 @@ def test_people_find_mute_and_resolve_an_incident(command, found):
     assert "did you mean" in command("show", incident[:-1], code=2).output
 
 
+def test_open_incidents_are_explained_worst_first(command, found):
+    """`explain` tells of every open incident, critical ones first; seven days are too few for any suspect."""
+    told = json.loads(command(MODEL, "--format", "json", group="explain").stdout)
+    live = {row["incident"] for row in found.values() if row["state"] == "open"}
+    assert {one["incident"] for one in told} <= live
+    severities = [one["severity"] for one in told]
+    assert severities == sorted(severities)
+    assert told[0]["suspects"] == []
+    said = command(MODEL, told[0]["incident"], group="explain").stdout
+    assert "no suspect: nothing that is upstream" in said
+    assert "did you mean" in command(MODEL, told[0]["incident"][:-1], group="explain", code=2).output
+
+
 def test_sending_takes_routes(command):
     """A model without routes is told how to get them; nothing was sent, so the list is empty."""
     assert "write incidents.routes" in command("send", MODEL, group="alerts", code=2).output

@@ -78,3 +78,34 @@ def _size(bins: Amounts, width: int) -> Floats:
     """Rows of all values together, smoothing included; NaN where there are none."""
     n = bins.sum(axis=(0, -1))[..., np.newaxis]
     return np.where(n > 0, n + JEFFREYS * width, np.nan)
+
+
+def mean_change(
+    rows_before: Amounts, means_before: Floats, rows_after: Amounts, means_after: Floats
+) -> tuple[Floats, Floats]:
+    """What each part adds to the change of a mean over all rows: by having more rows, and by having changed.
+
+    Mix is (w' - w)(m - M) with w the part's share of rows, m its mean and M that of all rows before; within
+    is w'(m' - m). Summed over parts they are M' - M exactly: taking M off adds Σ (w' - w) M = 0, and lets a
+    part that grew tell whether it is better or worse than the rest. A part without rows on one side is taken
+    to have had there the mean of its other side.
+
+    Parameters
+    ----------
+    rows_before, means_before, rows_after, means_after : (S,)
+        Rows of each part and its mean; NaN where a part has no rows.
+
+    Examples
+    --------
+    >>> mix, within = mean_change(*map(np.array, ([50, 50], [0.1, 0.3], [25, 75], [0.1, 0.4])))
+    >>> mix.round(6).tolist(), within.round(6).tolist()
+    ([0.025, 0.025], [0.0, 0.075])
+    """
+    before = np.where(rows_before > 0, means_before, means_after)
+    after = np.where(rows_after > 0, means_after, before)
+    before, after = (np.where(np.isfinite(means), means, 0.0) for means in (before, after))
+    shares, now = (
+        rows / total if (total := rows.sum()) else rows * 0.0 for rows in (rows_before, rows_after)
+    )
+    mix = (now - shares) * (before - (shares * before).sum())
+    return mix, now * (after - before)
