@@ -11,6 +11,7 @@ from mlobs_pipelines.cli.output import Format, Output, print_rows, sheet_of
 from mlobs_pipelines.cli.root import DAY, app, err, folders, known, lake, out, spec_of, stop, usage
 from mlobs_pipelines.destinations import terminal
 from mlobs_pipelines.settings import Settings, operating_user
+from mlobs_pipelines.store.standing import current
 from mlobs_pipelines.store.tables import INCIDENTS
 
 STATES = ("open", "acknowledged", "muted", "resolved")
@@ -46,8 +47,6 @@ def list_(
     form: Output = Format.TABLE,
 ) -> None:
     """List incidents as they stood last, the latest first."""
-    from mlobs_pipelines.steps.incidents import current
-
     known("state", state, STATES)
     names = [folder.name for folder in folders()]
     known("model", [model] if model else None, names)
@@ -118,8 +117,6 @@ def _act(incident: str, kind: str, reason: str, until: date | None = None) -> No
 
 def _find(incident: str) -> dict[str, Any]:
     """An incident as it stood last; ends the command where there is none."""
-    from mlobs_pipelines.steps.incidents import current
-
     models = [folder.name for folder in folders()]
     mine = next((name for name in models if incident.startswith(f"{name}-")), None)
     rows = current(lake(), mine) if mine else []

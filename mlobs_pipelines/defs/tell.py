@@ -20,11 +20,17 @@ def report_path(site: Site, spec: ModelSpec) -> Path:
 def tell_parts(site: Site, spec: ModelSpec) -> Iterator[Part]:
     """The report asset."""
     model = spec.monitor.model
-    says = "Self-contained HTML report: what needs attention, trends, calibration, drift, label lag."
+    says = (
+        "Self-contained HTML report with two views: of the data scientist (trends, calibration, drift, "
+        "slices, labels) and of the operator (error budgets, incidents, requests)."
+    )
 
     @dg.asset(
         key=asset_key(model, "report"),
-        deps=[dg.AssetDep(asset_key(model, "metrics"), partition_mapping=dg.AllPartitionMapping())],
+        deps=[
+            dg.AssetDep(asset_key(model, name), partition_mapping=dg.AllPartitionMapping())
+            for name in ("metrics", *(["slo_status"] if spec.monitor.slos else []), "incidents")
+        ],
         **common(spec, says, {"html"}),
     )
     def report(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:

@@ -4,6 +4,7 @@ Curves and heat maps are in curves.py. Functions take metric rows and return Veg
 plain dictionaries; nothing is rendered here.
 """
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
@@ -40,6 +41,7 @@ def finish(chart: Any, *, fit: bool = True) -> Spec:  # noqa: ANN401 - any Altai
     styled = chart.configure(font=FONT, background="transparent", **_looks())
     spec: Spec = styled.to_dict(validate=True)
     spec.pop("$schema")
+    spec["datasets"] = {name: json.loads(text) for name, text in spec.get("datasets", {}).items()}
     if fit:
         spec["autosize"] = {"type": "fit", "contains": "padding"}
     return spec
@@ -69,8 +71,8 @@ def rounded(value: float | None) -> float | None:
 
 
 def inline(values: Iterable[Mapping[str, Any]]) -> alt.InlineData:
-    """Rows as data inside the specification."""
-    return alt.InlineData(values=list(values))
+    """Rows as data inside the specification; as text until `finish`, since Altair copies every value."""
+    return alt.InlineData(values=json.dumps(list(values)))
 
 
 def day_axis(field: str = "d", *, domain: Sequence[date] | None = None, **axis: Any) -> alt.X:  # noqa: ANN401

@@ -26,6 +26,7 @@ from mlobs_pipelines.destinations.charts import (
 from mlobs_pipelines.destinations.report_rows import Row, versions_of
 
 MOST_MONTHS = 12
+ON_CELL = "#14181d"  # of no theme: cells keep their colours in the dark
 LAG_TICKS = {1: "1 h", 4: "4 h", 12: "12 h", 24: "1 d", 72: "3 d", 168: "7 d", 336: "14 d"}
 
 
@@ -234,7 +235,7 @@ def _cells(rows: Sequence[Row], y: alt.Y, look: BandLook) -> alt.LayerChart:
     marks = base.transform_filter("datum.s").encode(x=x, y=y)
     glyph = marks.mark_text(fontSize=13, fontWeight="bold").encode(
         text="s:N",
-        color=alt.condition("datum.q == 'fail'", alt.value("white"), alt.value(INK)),
+        color=alt.condition("datum.q == 'fail'", alt.value("white"), alt.value(ON_CELL)),
     )
     ring = marks.transform_filter("datum.q == 'fail'").mark_point(
         shape="square", size=110, filled=True, color=VERDICT_COLOURS["fail"], opacity=1

@@ -5,7 +5,7 @@ Rows become plain dictionaries with None where a number is undefined. Nothing he
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
@@ -53,6 +53,7 @@ class MetricRows:
     """
 
     table: pa.Table
+    _parts: dict[str, pa.Table] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def empty(self) -> bool:
@@ -66,11 +67,37 @@ class MetricRows:
 
         `feature` is one feature, "" for metrics without one, None for all.
         """
-        mask = pc.and_(_among(self.table, "metric", metrics), _among(self.table, "segment", [""]))
+        return as_rows(self.part(metrics, window, feature=feature))
+
+    def part(
+        self, metrics: Sequence[str], window: str | None = None, *, feature: str | None = ""
+    ) -> pa.Table:
+        """What `select` makes rows of."""
+        found = pa.concat_tables([self.of_metric(name) for name in metrics] or [self.table.slice(0, 0)])
+        mask = _among(found, "segment", [""])
         for column, wanted in (("window", window), ("feature", feature)):
             if wanted is not None:
-                mask = pc.and_(mask, _among(self.table, column, [wanted]))
-        return as_rows(self.table.filter(mask))
+                mask = pc.and_(mask, _among(found, column, [wanted]))
+        return found.filter(mask)
+
+    def of_metric(self, metric: str) -> pa.Table:
+        """Rows of one metric, of every segment; looked for once."""
+        if metric not in self._parts:
+            self._parts[metric] = self.table.filter(_among(self.table, "metric", [metric]))
+        return self._parts[metric]
+
+    def slices(self, metrics: Sequence[str], window: str) -> list[Row]:
+        """Rows of segments, without those over all rows."""
+        found = pa.concat_tables([self.of_metric(name) for name in metrics])
+        whole = _among(found, "segment", [""])
+        mask = pc.and_(_among(found, "window", [window]), _among(found, "feature", [""]))
+        return as_rows(found.filter(pc.and_(mask, pc.invert(whole))))
+
+    def weekly(self, metric: str, window: str) -> list[Row]:
+        """Every seventh day of a metric over all segments and features, counted back from its newest."""
+        found = self.part([metric], window, feature=None)
+        days = found["window_end"].cast(pa.int32()).to_numpy()
+        return as_rows(found.filter(pa.array((days.max(initial=0) - days) % 7 == 0, pa.bool_())))
 
     def judged(self) -> list[Row]:
         """Rows that were held against an objective, over every segment and feature."""
@@ -83,8 +110,7 @@ class MetricRows:
 
     def windows(self, metric: str) -> dict[str, bool]:
         """Windows in which the store has the metric, and whether an objective judges it there."""
-        rows = self.table.filter(pc.equal(self.table["metric"], metric))
-        groups = rows.group_by("window").aggregate([("threshold", "count")]).to_pylist()
+        groups = self.of_metric(metric).group_by("window").aggregate([("threshold", "count")]).to_pylist()
         return {group["window"]: group["threshold_count"] > 0 for group in groups}
 
     def window_for(self, metric: str, preferred: str) -> str:
@@ -134,6 +160,12 @@ def weekly(rows: Sequence[Row]) -> list[Row]:
     """Every seventh day of a seven-day metric, counted back from its newest day, so weeks do not overlap."""
     newest = max((row["last_day"] for row in rows), default=date.min)
     return [row for row in rows if (newest - row["last_day"]).days % 7 == 0]
+
+
+def newest_of_each(rows: Sequence[Row], *names: str) -> list[Row]:
+    """Of rows that have the same values under some names, the one of the newest window."""
+    ordered = sorted(rows, key=lambda row: row["window_end"])
+    return list({tuple(row[name] for name in names): row for row in ordered}.values())
 
 
 def newest(rows: Sequence[Row]) -> list[Row]:

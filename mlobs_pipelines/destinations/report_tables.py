@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+import pyarrow.compute as pc
+
 from mlobs_pipelines.core.metrics import METRICS
 from mlobs_pipelines.destinations import report_checks as checks
 from mlobs_pipelines.destinations import report_words as words
 from mlobs_pipelines.destinations.report_checks import Concern, Episode
-from mlobs_pipelines.destinations.report_rows import MetricRows, Row, of_version, versions_of
+from mlobs_pipelines.destinations.report_rows import MetricRows, Row, as_rows, of_version, versions_of
 
 # Of the metrics of every task, those are shown that a report has rows of.
 HEADLINES = ("auc", "auc_macro", "mae")
@@ -86,10 +88,11 @@ def _figure(metric: str, version: str, metrics: MetricRows) -> tuple[str, str, C
     if not rows:
         return None
     row = rows[-1]
-    return words.title(metric), words.window(window), _cell(row)
+    return words.title(metric), words.window(window), cell(row)
 
 
-def _cell(row: Row | None) -> Cell:
+def cell(row: Row | None) -> Cell:
+    """A metric row as a number in a table, with its interval and verdict; a dash for none."""
     if row is None:
         return Cell(words.DASH)
     return Cell(words.number(row["value"], row["metric"], row["unit"]), words.interval(row), row["verdict"])
@@ -106,6 +109,7 @@ class Line:
     title: str
     version: str
     where: str
+    segment: str
     window: str
     period: str
     days: str
@@ -142,10 +146,11 @@ def line(concern: Concern, sides: Mapping[str, str]) -> Line:
         title=words.title(row["metric"]),
         version=row["model_version"],
         where=words.where(row),
+        segment=words.segment(row),
         window=words.window(row["window"]),
         period=words.period(episode.first_day, episode.last_day),
         days=words.count(len(episode.rows), unit),
-        value=_cell(row),
+        value=cell(row),
         others=_others(concern.others, unit),
         limit=f"{sides.get(row['metric'], '')} {limit}".strip(),
         n=f"{row['n']:,}",
@@ -199,7 +204,7 @@ def _month_line(
 ) -> tuple[str, bool, tuple[Cell, ...]]:
     found = {row["metric"]: row for row in of_version(rows, version)}
     provisional = any(row["maturity"] == "provisional" for row in found.values())
-    return version, provisional, tuple(_cell(found.get(name)) for name in columns)
+    return version, provisional, tuple(cell(found.get(name)) for name in columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,27 +220,27 @@ class SkewLine:
 
 def skew(metrics: MetricRows) -> tuple[list[SkewLine], int]:
     """Features that ever showed skew, worst first, and how many showed none."""
+    found = metrics.part(SKEW, metrics.window_for(SKEW[0], "1d"), feature=None)
+    each = found.group_by(["model_version", "feature"]).aggregate([("window_end", "count_distinct")])
+    days = {
+        (one["model_version"], one["feature"]): one["window_end_count_distinct"] for one in each.to_pylist()
+    }
     groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    for row in metrics.select(SKEW, metrics.window_for(SKEW[0], "1d"), feature=None):
+    for row in as_rows(found.filter(pc.not_equal(found["value"], 0.0))):
         groups[row["model_version"], row["feature"]].append(row)
-    lines = [
-        _skew_line(*key, rows) for key, rows in sorted(groups.items()) if any(row["value"] for row in rows)
-    ]
-    return sorted(lines, key=lambda line: -line.failing), len(groups) - len(lines)
+    lines = [_skew_line(*key, rows, days[key]) for key, rows in sorted(groups.items())]
+    return sorted(lines, key=lambda line: -line.failing), len(days) - len(lines)
 
 
-def _skew_line(version: str, feature: str, rows: Sequence[Row]) -> SkewLine:
+def _skew_line(version: str, feature: str, rows: Sequence[Row], measured: int) -> SkewLine:
     failing = {row["last_day"] for row in rows if row["verdict"] == "fail"}
-    measured = {row["last_day"] for row in rows}
-    return SkewLine(
-        version, feature, len(failing), len(measured), tuple(_worst_day(name, rows) for name in SKEW)
-    )
+    return SkewLine(version, feature, len(failing), measured, tuple(_worst_day(name, rows) for name in SKEW))
 
 
 def _worst_day(metric: str, rows: Sequence[Row]) -> Cell:
     known = [row for row in rows if row["metric"] == metric and row["value"] is not None]
     if not known:
-        return Cell(words.DASH)
+        return Cell(words.number(0.0, metric))
     row = max(known, key=lambda row: row["value"])
     small = row["last_day"].isoformat() if row["value"] else ""
     return Cell(words.number(row["value"], metric, row["unit"]), small, row["verdict"])

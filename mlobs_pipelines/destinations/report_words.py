@@ -74,6 +74,16 @@ TITLES = {
     **{f"queue_time_p{level}": f"Time in queue, {level} %" for level in (95, 99)},
     "queue_time_p50": "Time in queue, median",
     "null_share": "Missing values",
+    "auc_difference": "AUC, difference",
+    "accuracy_difference": "Accuracy, difference",
+    "brier_difference": "Brier score, difference",
+    "log_loss_difference": "Log loss, difference",
+    "mae_difference": "MAE, difference",
+    "mse_difference": "MSE, difference",
+    "delong_p": "DeLong test, p",
+    "mcnemar_p": "McNemar test, p",
+    "paired_count": "Predictions of both",
+    "estimated_auc": "AUC, estimated",
     "skew_mismatch_share": "Skew: rows that differ",
     "skew_missing_share": "Skew: lost in serving",
     "skew_extra_share": "Skew: only in serving",
@@ -194,8 +204,12 @@ def interval(row: Mapping[str, Any]) -> str:
 def where(row: Mapping[str, Any]) -> str:
     """Which rows and which feature a check looks at."""
     feature = "score" if row["feature"] == "score" else row["feature"]
-    segment = f"{row['segment']} = {row['segment_value']}" if row["segment"] else ""
-    return ", ".join(part for part in (feature, segment) if part) or "all rows"
+    return ", ".join(part for part in (feature, segment(row)) if part) or "all rows"
+
+
+def segment(row: Mapping[str, Any]) -> str:
+    """The segment and its value that a row is about; "" for all rows."""
+    return f"{row['segment']} = {row['segment_value']}" if row["segment"] else ""
 
 
 def period(first: date, last: date) -> str:

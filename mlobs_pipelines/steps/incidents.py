@@ -17,8 +17,11 @@ from mlobs_pipelines.core.incidents import Action, Incident, Member, Signal, Sta
 from mlobs_pipelines.steps.faults import fault_signals
 from mlobs_pipelines.steps.signals import Dated, metric_signals, slo_signals
 from mlobs_pipelines.steps.walk import Outcome, Outcomes, Walk, report
-from mlobs_pipelines.store.lake import Between, Lake, TableLayout
+from mlobs_pipelines.store.lake import Lake, TableLayout
+from mlobs_pipelines.store.standing import current
 from mlobs_pipelines.store.tables import AUDIT, INCIDENT_ACTIONS, INCIDENT_DAYS, INCIDENTS
+
+__all__ = ["KINDS", "STEP", "act", "current", "follow", "title"]
 
 STEP = "incidents"
 DAY = timedelta(days=1)
@@ -186,16 +189,6 @@ def _counted(walk: Walk, day: date, incidents: Sequence[Incident]) -> dict[str, 
         "opened": sum(one.opened == day for one in incidents),
         "resolved": sum(one.resolved == day for one in incidents),
     }
-
-
-def current(
-    lake: Lake, model: str, first: date | None = None, last: date | None = None
-) -> list[dict[str, Any]]:
-    """Every incident as it stood on its last day within a stretch, the one that was opened last first."""
-    span = Between(first.isoformat() if first else None, last.isoformat() if last else None)
-    rows = lake.read(model, INCIDENTS, where={"day": span}).to_pylist()
-    newest = {row["incident"]: row for row in sorted(rows, key=lambda row: row["day"])}
-    return sorted(newest.values(), key=lambda row: (row["opened_on"], row["incident"]), reverse=True)
 
 
 def act(

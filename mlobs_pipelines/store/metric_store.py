@@ -102,6 +102,8 @@ class MetricStore:
         segments: Collection[str] | None = None,
         features: Collection[str] | None = None,
         maturities: Collection[str] | None = None,
+        verdicts: Collection[str] | None = None,
+        columns: Sequence[str] | None = None,
         first: date | None = None,
         last: date | None = None,
         as_of: datetime | None = None,
@@ -116,6 +118,10 @@ class MetricStore:
         maturities
             What the labels had come to: *mature* and *provisional* for those known as of the instant, which
             is the default, an age such as "7d" for those known at that age, *any* for all of them.
+        verdicts
+            What the values say against their objectives.
+        columns
+            Names of the columns that are read; all by default.
         first, last
             Last days of the windows, both included.
         as_of
@@ -127,7 +133,8 @@ class MetricStore:
         Returns
         -------
         pyarrow.Table
-            Columns of `METRIC_COLUMNS`; no rows where nothing matches or nothing was ever written.
+            Columns of `METRIC_COLUMNS`, or those asked for; no rows where nothing matches or nothing was ever
+            written.
         """
         wanted = {
             "metric": metrics,
@@ -136,21 +143,20 @@ class MetricStore:
             "segment": segments,
             "feature": features,
             "maturity": None if maturities and ANY in maturities else maturities,
+            "verdict": verdicts,
         }
         given = {name: sorted(names) for name, names in wanted.items() if names is not None}
+        shape = METRIC_COLUMNS if columns is None else pa.schema(METRIC_COLUMNS.field(one) for one in columns)
         if not self.lake.exists(model, METRICS.name):
-            return METRIC_COLUMNS.empty_table()
-        where = _where(first, last, as_of)
-        return self._run(model, where, given, latest=latest, current=maturities is None)
+            return shape.empty_table()
+        asked = _Asked(_where(first, last, as_of), given, shape, latest=latest, current=maturities is None)
+        return self._run(model, asked)
 
-    def _run(
-        self, model: str, where: Where, given: Mapping[str, list[str]], *, latest: bool, current: bool
-    ) -> pa.Table:
+    def _run(self, model: str, asked: "_Asked") -> pa.Table:
         with closing(duckdb.connect(config=self._limits())) as connection:
-            source, parameters = self._source(connection, model, where)
-            statement = _statement(source, given, latest=latest, current=current)
-            found = connection.sql(statement, params=[*parameters, *given.values()])
-            return found.to_arrow_table().cast(METRIC_COLUMNS)
+            source, parameters = self._source(connection, model, asked.where)
+            found = connection.sql(_statement(source, asked), params=[*parameters, *asked.given.values()])
+            return found.to_arrow_table().cast(asked.shape)
 
     def _limits(self) -> dict[str, str | bool | int | float | list[str]]:
         return {
@@ -203,16 +209,27 @@ def _iso(day: date | None) -> str | None:
     return day.isoformat() if day else None
 
 
-def _statement(source: str, given: Collection[str], *, latest: bool, current: bool) -> str:
-    asked = [f"{_named([name])} = ANY(?)" for name in given]
-    conditions = " AND ".join([*asked, _CURRENT if current else "true"])
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a query is to return: which partitions, values of columns, columns, and whose history."""
+
+    where: Where
+    given: Mapping[str, list[str]]
+    shape: pa.Schema
+    latest: bool
+    current: bool
+
+
+def _statement(source: str, asked: _Asked) -> str:
+    equal = [f"{_named([name])} = ANY(?)" for name in asked.given]
+    conditions = " AND ".join([*equal, _CURRENT if asked.current else "true"])
     # A window is scored whole at a moment: what its newest scoring does not say is not so any more.
     window = _named(["window", "window_start"])
     newest = f"AND ({window}, as_of) IN (SELECT {window}, max(as_of) FROM kept GROUP BY {window})"  # noqa: S608 - as below
     return (
         f"WITH kept AS NOT MATERIALIZED (SELECT * FROM {source}) "  # noqa: S608 - names of our own
-        f"SELECT {_named(METRIC_COLUMNS.names)} FROM kept WHERE {conditions} "
-        f"{newest if latest else ''} ORDER BY {_named(_ORDER)}"
+        f"SELECT {_named(asked.shape.names)} FROM kept WHERE {conditions} "
+        f"{newest if asked.latest else ''} ORDER BY {_named(_ORDER)}"
     )
 
 

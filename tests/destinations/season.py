@@ -1,11 +1,12 @@
 """Metric rows of an invented season: two versions, twenty features, one story per check family."""
 
+import json
 import math
 from datetime import UTC, date, datetime, timedelta
 
 import pyarrow as pa
 
-from mlobs_pipelines.destinations.html import ReportFacts, VersionFacts
+from mlobs_pipelines.destinations.report_facts import Operations, ReportFacts, VersionFacts
 
 SCHEMA = pa.schema(
     [
@@ -240,3 +241,71 @@ def facts(days=153, **changes):
         "importance": {version: dict.fromkeys(FEATURES, 0.001) | IMPORTANT for version in ("v1", "v2")},
     }
     return ReportFacts(**given | changes)
+
+
+def budget(slo, version, day, left, **given):
+    """One row of the status of an SLO."""
+    made = {
+        "slo": slo,
+        "model_version": version,
+        "segment": "",
+        "segment_value": "",
+        "metric": "ece",
+        "window": "28d",
+        "target": 0.75,
+        "events": 27.0,
+        "bad": 22.0,
+        "budget_left": left,
+        "burn_1d": 4.0,
+        "burn_7d": 4.0,
+        "page_limit": 2.8,
+        "ticket_limit": 1.0,
+        "alert": "ticket" if left < 0 else "none",
+        "verdict": "fail" if left < 0 else "pass",
+        "reason": f"22 of 27 windows bad, {100 * left:.0f} % of the budget left",
+        "owners": ["team:flight-ops"],
+        "runbook": "https://runbooks.example.org/slo",
+        "day": day.isoformat(),
+    }
+    return made | given
+
+
+def incident(name, opened, resolved=None, title="drift of weather; with it quality of v1", **given):
+    """One incident as it stood last, of a drifting feature."""
+    told = {"feature": "humid", "metric": "psi", "window": "28d", "model_version": "v1"}
+    told["reason"] = "0.4 is above 0.25"
+    signal = {"tier": 4, "key": "k", "check": "metrics/drift", "told": told}
+    member = {"first": opened.isoformat(), "failures": 69, "signal": signal}
+    made = {
+        "incident": name,
+        "title": title,
+        "severity": "ticket",
+        "state": "resolved" if resolved else "open",
+        "opened_on": opened,
+        "resolved_on": resolved,
+        "failing": 1,
+        "reopened": 0,
+        "muted_until": None,
+        "acted_by": "",
+        "note": "",
+        "versions": ["v1"],
+        "owners": ["team:flight-ops"],
+        "runbook": "https://runbooks.example.org/flight-delays",
+        "signals": json.dumps([member]),
+    }
+    return made | given
+
+
+def operations(evil=""):
+    """A budget that is spent and one that is not, an open incident and a past one; names may be hostile."""
+    days = [START + timedelta(days=i) for i in range(153)]
+    budgets = [
+        *(budget("calibrated" + evil, "v1", day, 1 - 3.26 * i / 152) for i, day in enumerate(days)),
+        *(budget("answered", "v2", day, 0.7, metric="availability", window="1d") for day in days),
+    ]
+    given = {"title": evil, "note": evil, "acted_by": evil, "owners": [evil]} if evil else {}
+    incidents = (
+        incident("flight_delays-20130703-f75bcb", date(2013, 7, 3), date(2013, 7, 31), **given),
+        incident("flight_delays-20130406-7b1e52", date(2013, 4, 6), **given),
+    )
+    return Operations(budgets, incidents)

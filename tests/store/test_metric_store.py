@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from mlobs_pipelines.store.lake import LayoutMismatchError
-from mlobs_pipelines.store.metric_store import MetricStore, _statement
+from mlobs_pipelines.store.metric_store import MetricStore, _Asked, _statement
 from mlobs_pipelines.store.tables import METRIC_COLUMNS, as_of_key
 
 DAY = date(2013, 3, 1)
@@ -172,6 +172,7 @@ def test_a_remote_lake_answers_alike(store):
     write(store, metric(as_of=LATE, value=0.3))
     with duckdb.connect() as connection:
         connection.register("stored", store.lake.dataset("m", "metrics"))
-        statement = _statement("stored", ["metric"], latest=True, current=True)
+        asked = _Asked({}, {"metric": ["auc"]}, METRIC_COLUMNS, latest=True, current=True)
+        statement = _statement("stored", asked)
         found = connection.sql(statement, params=[["auc"]]).to_arrow_table().cast(METRIC_COLUMNS)
     assert found.equals(store.query("m", metrics=["auc"]))
