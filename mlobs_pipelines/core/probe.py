@@ -12,6 +12,7 @@ from mlobs_pipelines.core.metrics.registry import Metric
 from mlobs_pipelines.core.summaries import (
     AttributionPanel,
     AttributionSummary,
+    ClassCorrectedSummary,
     ClassEstimatedSummary,
     ClassExpectedSummary,
     ClassLagSummary,
@@ -296,6 +297,12 @@ def _class_estimated() -> ClassEstimatedSummary:
     return ClassEstimatedSummary(scored, scored // 2, known, right, known.sum(axis=-1), few)
 
 
+def _class_corrected() -> ClassCorrectedSummary:
+    known = _multiclass().confusion
+    moved = np.stack([0.02 * known, -0.01 * known], axis=len(SHAPE))
+    return ClassCorrectedSummary(known, 1.25 * known, 1.6 * known, moved, ("a", "b", "c"))
+
+
 def _class_expected() -> ClassExpectedSummary:
     known, edges = _multiclass(), np.arange(CELLS + 1) / CELLS
     one = _some(CELLS, 22)
@@ -322,6 +329,7 @@ SAMPLES: Mapping[type[Summary], Callable[[], Summary]] = {
     AttributionPanel: _attributions,
     ScoreSummary: _score,
     EstimatedSummary: _estimated,
+    ClassCorrectedSummary: _class_corrected,
     ClassEstimatedSummary: _class_estimated,
     ClassExpectedSummary: _class_expected,
     ValueEstimatedSummary: _value_estimated,

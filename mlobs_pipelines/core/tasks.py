@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from mlobs_pipelines.core.metrics.registry import Metric
 from mlobs_pipelines.core.summaries import (
+    ClassCorrectedSummary,
     ClassEstimatedSummary,
     ClassExpectedSummary,
     ClassPairSummary,
@@ -33,6 +34,7 @@ _TASKS_OF: Mapping[type[Summary], tuple[str, ...]] = {
     EstimatedSummary: ("binary",),
     CorrectedSummary: ("binary",),
     PairSummary: ("binary",),
+    ClassCorrectedSummary: ("multiclass",),
     ClassEstimatedSummary: ("multiclass",),
     ClassExpectedSummary: ("multiclass",),
     ClassPairSummary: ("multiclass",),

@@ -17,6 +17,7 @@ import pyarrow.dataset as ds
 from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.core.metrics import Metric
 from mlobs_pipelines.core.summaries import (
+    ClassCorrectedSummary,
     ClassEstimatedSummary,
     ClassExpectedSummary,
     CorrectedSummary,
@@ -42,9 +43,10 @@ KINDS: Mapping[str, tuple[type[Summary], ...]] = {
     "multiclass": (ClassEstimatedSummary, ClassExpectedSummary),
     "regression": (ValueEstimatedSummary,),
 }
+CORRECTED: Mapping[str, type[Summary]] = {"binary": CorrectedSummary, "multiclass": ClassCorrectedSummary}
 _PARTS = {
     "binary": (*SIDES, LAGS),
-    "multiclass": ("reliability_right", "reliability_wrong", *CLASS_SIDES),
+    "multiclass": ("reliability_right", "reliability_wrong", *CLASS_SIDES, LAGS),
     "regression": LOSSES,
 }
 _LAYERS = ("", EXCESS, EXCESS_ONCE, EXCESS_TWICE)
@@ -109,8 +111,7 @@ def estimated_windows(spec: ModelSpec) -> frozenset[Window]:
 def rests_on_others(spec: ModelSpec, metric: Metric) -> bool:
     """Whether a model's metric is estimated or corrected with other days than those of its window."""
     task = spec.monitor.task
-    kinds = (*KINDS[task], CorrectedSummary) if task == "binary" else KINDS[task]
-    return not metric.functions.keys().isdisjoint(kinds)
+    return not metric.functions.keys().isdisjoint([*KINDS[task], CORRECTED.get(task)])
 
 
 def read_cohorts(walk: Walk, spans: Sequence[Span], moments: Sequence[datetime]) -> Cohorts:

@@ -1,30 +1,36 @@
 """From stored statistics to windows whose known labels stand for those still to come.
 
-What a label stands for is `core.arrival`; it goes by how long labels took on the matured days of `cohorts`.
+What a label stands for is `standing`, by how long labels took on the matured days of `cohorts`. The windows
+of a multiclass model are `class_corrected`.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import timedelta
 from typing import Any
 
 import numpy as np
 
 from mlobs_pipelines.contracts.folder import ModelSpec
-from mlobs_pipelines.core.arrival import Standing, arrived_share, standing
 from mlobs_pipelines.core.metrics import Metric
 from mlobs_pipelines.core.metrics.estimates import dot, ratio
-from mlobs_pipelines.core.summaries import CorrectedSummary, ScoreSummary, weighted
-from mlobs_pipelines.core.vocabulary import Amounts, Estimate, Flags, Floats, Ints, Window
-from mlobs_pipelines.core.windows import Span
-from mlobs_pipelines.engine.class_lags import AGES, LAGS, STRATA, codes_of
+from mlobs_pipelines.core.summaries import (
+    ClassCorrectedSummary,
+    CorrectedSummary,
+    ScoreSummary,
+    Summary,
+    weighted,
+)
+from mlobs_pipelines.core.vocabulary import Amounts, Estimate, Flags, Floats, Ints
+from mlobs_pipelines.engine.class_lags import AGES, LAGS, STRATA
 from mlobs_pipelines.engine.scores import CONFUSION_CODES, RELIABILITY_BINS
 from mlobs_pipelines.steps.arranged import arranged
 from mlobs_pipelines.steps.binning import SCORE
-from mlobs_pipelines.steps.class_lags import LABEL, lag_units
-from mlobs_pipelines.steps.cohorts import Cohorts
+from mlobs_pipelines.steps.class_corrected import class_corrected_summaries
+from mlobs_pipelines.steps.class_lags import lag_units
+from mlobs_pipelines.steps.cohorts import CORRECTED, Cohorts
 from mlobs_pipelines.steps.estimation import Calibration, in_all_windows
 from mlobs_pipelines.steps.pairing import stacked
+from mlobs_pipelines.steps.standing import Speed, Standings, by_age, by_day, by_stratum, standings, told_of
 from mlobs_pipelines.steps.windows import Counts, score_edges, threshold_cell
 
 _SIDES = {"negative": ("tn", "fp"), "positive": ("fn", "tp")}  # by label, then by decision, as strata are
@@ -36,27 +42,52 @@ Weights = Sequence[tuple[Ints, Amounts]]  # of every window: some of its days, a
 
 def corrected_estimates(
     spec: ModelSpec, threshold: float, counts: Counts, given: Calibration
-) -> Iterator[tuple[Metric, Estimate]]:
+) -> Iterator[tuple[Metric, str, Estimate]]:
     """Every metric of labels that stand for those still to come.
 
     Yields
     ------
-    metric, estimate
+    metric, name, estimate
         In the shape (groups, windows); NaN in windows that nothing is estimated for.
     """
-    metrics = [metric for metric in spec.metrics.values() if CorrectedSummary in metric.functions]
     at = [index for index, span in enumerate(counts.spans) if span.window in given.windows]
-    if not (at and metrics and spec.monitor.task == "binary"):
+    kind = CORRECTED.get(spec.monitor.task)
+    if not at or kind is None:
         return
-    found, facts = [], np.full((len(counts.groups), len(counts.spans)), None, dtype=object)
-    wanted = replace(counts, spans=[counts.spans[index] for index in at])
-    days = replace(given.days, chosen=given.days.chosen[at])
-    summaries = corrected_summaries(wanted, days, lag_units(spec.monitor), threshold)
-    for group, (summary, told) in enumerate(summaries):
-        found.append([metric.function(summary) for metric in metrics])
+    metrics = [metric for metric in spec.metrics.values() if kind in metric.functions]
+    facts = np.full((len(counts.groups), len(counts.spans)), None, dtype=object)
+    found: dict[tuple[str, str], list[Estimate]] = {}
+    for group, (summary, told) in enumerate(_summaries(spec, threshold, counts, given, at)):
         facts[group, at] = np.array(told, dtype=object)
-    for metric, *estimates in zip(metrics, *found, strict=True):
-        yield metric, replace(in_all_windows(stacked(estimates), at, len(counts.spans)), facts=facts)
+        for metric in metrics:
+            for name, estimate in named(metric, summary):
+                found.setdefault((metric.name, name), []).append(estimate)
+    for (metric_name, name), estimates in found.items():
+        whole = in_all_windows(stacked(estimates), at, len(counts.spans))
+        yield spec.metrics[metric_name], name, replace(whole, facts=facts)
+
+
+def _summaries(
+    spec: ModelSpec, threshold: float, counts: Counts, given: Calibration, at: Sequence[int]
+) -> Iterator[tuple[CorrectedSummary | ClassCorrectedSummary, list[Any]]]:
+    """Summaries of some windows, group by group."""
+    wanted = replace(counts, spans=[counts.spans[index] for index in at])
+    days, units = given.days.at(at), lag_units(spec.monitor)
+    if spec.monitor.task == "binary":
+        yield from corrected_summaries(wanted, days, units, threshold)
+    else:
+        yield from class_corrected_summaries(wanted, days, units, tuple(spec.monitor.classes))
+
+
+def named(metric: Metric, summary: Summary) -> Iterator[tuple[str, Estimate]]:
+    """A metric's value, or each of the values of a curve under its name."""
+    found = metric.function(summary)
+    if metric.labels is None:
+        yield "", found
+        return
+    for index, name in enumerate(metric.labels(summary)):
+        arrays = {item.name: getattr(found, item.name) for item in fields(Estimate) if item.name != "need"}
+        yield name, Estimate(**{key: array[..., index] for key, array in arrays.items()}, need=found.need)
 
 
 def corrected_summaries(
@@ -74,59 +105,14 @@ def corrected_summaries(
         From which score on a row is predicted positive.
     """
     before, width = arranged(matured.rows, [matured.stretch]), units + 1
-    earlier = [_by_stratum(layer, LAGS, width) for layer in _daily(before).layers()]
-    layers = [_Days.of(layer, width, threshold) for layer in _daily(counts).layers()]
-    places = [_within(counts, span) for span in counts.spans]
+    earlier = [by_stratum(layer, LAGS, STRATA, width) for layer in by_day(before).layers()]
+    layers = [_Days.of(layer, width, threshold) for layer in by_day(counts).layers()]
     for position, group in enumerate(counts.groups):
         known = before.groups.index(group) if group in before.groups else None
         lags = [layer[known] if known is not None else np.zeros_like(layer[0]) for layer in earlier]
-        days, cohort = [layer.of_group(position) for layer in layers], _cohort(lags, matured.chosen)
-        found = [_standing(days, cohort, window, place) for window, place in enumerate(places)]
-        yield weighted(*(_summary(layer, found) for layer in days)), _told(matured, cohort, found)
-
-
-def _daily(counts: Counts) -> Counts:
-    """The same with every day as a window."""
-    return replace(counts, spans=[Span(Window.DAY, day, day + timedelta(days=1)) for day in counts.days])
-
-
-def _within(counts: Counts, span: Span) -> Ints:
-    first = counts.days[0]
-    return np.arange((span.start - first).days, (span.end - first).days)
-
-
-@dataclass(frozen=True, slots=True)
-class _Cohort:
-    """How fast labels came before each window.
-
-    Attributes
-    ----------
-    share : (W, S, L)
-        Probability that a label has arrived, by stratum and age.
-    labels : (W, S)
-        What the probabilities rest on, as labels of equal weight.
-    """
-
-    share: Floats
-    labels: Floats
-
-
-def _cohort(layers: Sequence[Amounts], chosen: Flags) -> _Cohort:
-    """From the lags (E, S, L) of one group's matured days, at each power of weights."""
-    both, found = (layers[0].shape[1] // 2, 2, layers[0].shape[2]), []
-    for mine in chosen:
-        lags = [layer[: mine.size][mine].sum(axis=0).reshape(both) for layer in layers]
-        found.append(arrived_share(lags[min(1, len(lags) - 1)], lags[-1]))
-    share = np.array([one for one, _ in found]).reshape(-1, *layers[0].shape[1:])
-    return _Cohort(share, np.array([labels for _, labels in found]).reshape(-1, layers[0].shape[1]))
-
-
-def _by_stratum(daily: Counts, part: str, width: int) -> Amounts:
-    """Labels by group, day, stratum and unit: (G, D, S, L)."""
-    flat, group, day = daily.flat(LABEL, part)
-    unit, stratum = codes_of(flat.codes, STRATA)
-    found = daily.windows(group, day, stratum * width + unit, STRATA * width, flat.counts)
-    return np.asarray(found.reshape(*found.shape[:2], STRATA, width))
+        days, speed = [layer.of_group(position) for layer in layers], Speed.of(lags, matured.chosen, 2)
+        found = standings(days, speed, counts)
+        yield weighted(*(_summary(layer, found) for layer in days)), told_of(matured, speed, found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,14 +169,10 @@ class _Days:
         codes = np.unique(np.concatenate([daily.flat(SCORE, side)[0].codes for side in _SIDES]))
         codes = codes.astype(np.int64)
         negative, positive = (_side(daily, side, codes, threshold) for side in _SIDES)
-        known = _by_stratum(daily, AGES, width).copy()
         labelled = [side.kept[..., codes.size : codes.size + 2] for side in (negative, positive)]
-        ageless = known.sum(axis=(-2, -1)) == 0
-        known[ageless, :, -1] = np.concatenate(labelled, axis=-1)[ageless]
-        flat, group, day = daily.flat(LABEL, "pending")
-        units = np.minimum(flat.codes, width - 1).astype(np.int64)
-        waiting = daily.windows(group, day, units, width, flat.counts)
-        return _Days((negative, positive), *score_edges(codes), known, waiting)
+        known = by_stratum(daily, AGES, STRATA, width)
+        aged = by_age(daily, known, np.concatenate(labelled, axis=-1))
+        return _Days((negative, positive), *score_edges(codes), *aged)
 
     def of_group(self, group: int) -> "_Days":
         """The days of one group."""
@@ -251,14 +233,7 @@ def _flagged_by_bin(cells: Amounts, flagged: Flags, codes: Ints) -> Floats:
     return np.asarray(np.rint(share * _GRAIN) / _GRAIN)
 
 
-def _standing(days: Sequence[_Days], cohort: _Cohort, window: int, within: Ints) -> tuple[Ints, Standing]:
-    """What the labels of a window's days stand for."""
-    known, squared = (days[min(power, len(days) - 1)].known[within] for power in (1, 2))
-    waiting = days[0].waiting[within]
-    return within, standing(known, squared, waiting, cohort.share[window], cohort.labels[window])
-
-
-def _summary(days: _Days, found: Sequence[tuple[Ints, Standing]]) -> CorrectedSummary:
+def _summary(days: _Days, found: Standings) -> CorrectedSummary:
     """Labels as they are, and what those of young days stand for beyond themselves."""
     known = days.added([(at, np.outer(stands.used, np.ones(STRATA))) for at, stands in found])
     seen: dict[str, Any] = {name: np.rint(getattr(known, name)).astype(np.int64) for name in _ROWS}
@@ -276,14 +251,3 @@ def _summary(days: _Days, found: Sequence[tuple[Ints, Standing]]) -> CorrectedSu
 def _sum(one: ScoreSummary, other: ScoreSummary) -> ScoreSummary:
     names = [item.name for item in fields(ScoreSummary) if item.name not in _UNADDED]
     return replace(one, **{name: getattr(one, name) + getattr(other, name) for name in names})
-
-
-def _told(matured: Cohorts, cohort: _Cohort, found: Sequence[tuple[Ints, Standing]]) -> list[Any]:
-    """What each window was corrected with, in words that stand beside a judged value."""
-    told: list[Any] = []
-    for (_, stands), chosen, labels in zip(found, matured.chosen, cohort.labels, strict=True):
-        days = [day for (day, _), used in zip(matured.entries, chosen, strict=True) if used]
-        between = {"first_day": days[0], "last_day": days[-1]} if days else {}
-        rows = [round(float(n), 6) for n in labels]
-        told.append({"corrected_with": {**between, "labels": rows}, "days_used": int(stands.used.sum())})
-    return told

@@ -124,8 +124,7 @@ def measured(
     yield from sample_estimates(spec, _metrics_of(spec, SampleSummary), counts, base)
     for metric, estimate in estimated(spec, case.threshold, counts, labels, calibration):
         yield metric, "", estimate
-    for metric, estimate in corrected_estimates(spec, case.threshold, counts, calibration):
-        yield metric, "", estimate
+    yield from corrected_estimates(spec, case.threshold, counts, calibration)
 
 
 def _summaries(case: _Case, panel: Mapping[str, FeatureSummary]) -> Iterator[Summary]:

@@ -9,6 +9,7 @@ from mlobs_pipelines.core.summaries import (
     Additive,
     AttributionPanel,
     AttributionSummary,
+    ClassCorrectedSummary,
     ClassEstimatedSummary,
     ClassExpectedSummary,
     ClassLagSummary,
@@ -35,7 +36,7 @@ from mlobs_pipelines.core.summaries import (
     ValuePairSummary,
     weighted,
 )
-from tests.core import attribution_cases, expected_cases, pair_cases, value_cases, young_cases
+from tests.core import attribution_cases, expected_cases, pair_cases, panel_cases, value_cases, young_cases
 from tests.core.labels import draw_label, summarise_label
 from tests.core.outcomes import summarise_outcome, summarise_predicted
 from tests.core.samples import draw_sample, summarise_sample
@@ -341,26 +342,14 @@ def summarise_group(rows):
     return GroupSummary(*counts, np.array([0, 0, 1, 1, 1]), ("one", "other"))
 
 
-PANEL_WIDTH = np.array([5, 3, 4])
-PANEL_BEFORE = np.array([[900, 800, 1100, 700, 500], [2500, 1400, 100, 0, 0], [1000, 1000, 1000, 1000, 0]])
-
-
-def draw_panel(rng, n):
-    """Bins of three features, the first of which moves."""
-    shares = PANEL_BEFORE / PANEL_BEFORE.sum(axis=1, keepdims=True)
-    shares[0] = rng.dirichlet(20 * shares[0])
-    return {f"x{i}": rng.choice(5, n, p=share) for i, share in enumerate(shares)}
-
-
-def summarise_panel(rows):
-    """Three features side by side."""
-    bins = np.stack([count(rows[f"x{i}"], 5) for i in range(3)])
-    return PanelSummary(bins, PANEL_BEFORE, PANEL_WIDTH, np.array([0.5, np.nan, 0.1]), ("x0", "x1", "x2"))
-
-
 def summarise_class_expected(rows):
     """Scores of all classes, with the labels known so far, beside a fixed cohort."""
     return expected_cases.summarise_class_expected(rows, CLASSES, BEFORE_CLASSES, summarise_multiclass)
+
+
+def summarise_class_corrected(rows):
+    """Labels of four classes, each of which stands for more of its class."""
+    return young_cases.summarise_class_corrected(summarise_multiclass(rows).confusion, CLASSES)
 
 
 BEFORE_CLASSES = draw_multiclass(np.random.default_rng(12), 4_000)
@@ -379,7 +368,7 @@ CASES = {
     PairSummary: Case(pair_cases.draw_pair, pair_cases.summarise_pair),
     ClassPairSummary: Case(pair_cases.draw_pair, pair_cases.summarise_class_pair),
     ValuePairSummary: Case(pair_cases.draw_value_pair, pair_cases.summarise_value_pair),
-    PanelSummary: Case(draw_panel, summarise_panel),
+    PanelSummary: Case(panel_cases.draw_panel, panel_cases.summarise_panel),
     ShiftSummary: Case(draw_score, summarise_shift),
     DecisionSummary: Case(draw_score, summarise_decision),
     PredictedSummary: Case(draw_multiclass, summarise_predicted),
@@ -390,6 +379,7 @@ CASES = {
     ClassEstimatedSummary: Case(draw_multiclass, summarise_class_estimated),
     EstimatedSummary: Case(draw_score, summarise_estimated),
     ScoreSummary: Case(draw_score, summarise_score),
+    ClassCorrectedSummary: Case(draw_multiclass, summarise_class_corrected),
     CorrectedSummary: Case(draw_score, lambda rows: young_cases.summarise_corrected(rows, summarise_score)),
     ClassLagSummary: Case(young_cases.draw_class_lags, young_cases.summarise_class_lags),
     LabelSummary: Case(draw_label, summarise_label),

@@ -22,7 +22,7 @@ LIMITS = {
     "label_coverage": SHARE, "label_backlog": POSITIVE, "overdue_share": SHARE, "label_lag_cdf": SHARE,
     "label_lag_p50": LAG, "label_lag_p90": LAG, "label_lag_p95": LAG, "label_lag_p99": LAG,
     **{f"corrected_{name}": SHARE for name in ("auc", "base_rate", "accuracy", "precision", "recall")},
-    "corrected_brier_score": SHARE,
+    **{f"corrected_{name}": SHARE for name in ("brier_score", "f1_macro", "recall_macro", "class_share")},
     "label_lag_gap": SHARE, "label_lag_gap_p": SHARE, "class_label_lag_p50": LAG,
     "void_share": SHARE, "early_label_share": SHARE, "revised_label_share": SHARE,
     "conflicting_label_share": SHARE, "expected_coverage": SHARE,

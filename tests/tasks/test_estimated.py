@@ -89,6 +89,19 @@ def test_the_record_of_all_scores_is_the_difference_to_what_came_true(iris, name
     assert off == pytest.approx(mine - real, abs=1e-9)
 
 
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_mature_month_needs_no_correction(iris, group):
+    """Once all predictions have reached the horizon, corrected values are those of the labels."""
+    case = ("a", group, MARCH)
+    names = ["accuracy", "f1_macro", "recall_macro", *(("class_share", name) for name in CLASSES)]
+    for name in names:
+        metric, feature = (name, "") if isinstance(name, str) else name
+        mine, plain = (iris.read(case, one, feature) for one in (f"corrected_{metric}", metric))
+        for field in ("value", "lower", "upper"):
+            assert mine[field] == pytest.approx(plain[field], abs=1e-9), name
+        assert mine["n"] == plain["n"]
+
+
 def stretched(rows, before):
     """Loss of rows by where their prediction lies between the middles of 50 stretches of those before."""
     before = before.with_columns(error=(pl.col("score") - pl.col("label")).abs()).drop_nulls("error")

@@ -25,8 +25,21 @@ def corrected(summary: CorrectedSummary, measure: Quality) -> Estimate:
     """A metric of the weighted labels; its interval knows of the weights and of the lag curves' own error."""
     outcome, moved = _outcomes(summary)
     found = measure(outcome)
-    moves = measure(moved).value - found.value[..., np.newaxis]
-    half = Z95 * np.sqrt((moves * moves).sum(axis=-1))
+    return widened(found, measure(moved).value, found.value.ndim)
+
+
+def widened(found: Estimate, moved: Floats, axis: int) -> Estimate:
+    """An estimate of weighted labels with the lag curves' own error in its interval.
+
+    Parameters
+    ----------
+    moved
+        The value as it would be with other lag curves, in independent directions on one axis more.
+    axis
+        That axis.
+    """
+    moves = moved - np.expand_dims(found.value, axis)
+    half = Z95 * np.sqrt((moves * moves).sum(axis=axis))
     down, up = (np.hypot(np.abs(found.value - end), half) for end in (found.lower, found.upper))
     lower = np.clip(found.value - down, np.minimum(0, found.value), found.value)
     return replace(found, lower=lower, upper=np.clip(found.value + up, found.value, np.fmax(1, found.value)))

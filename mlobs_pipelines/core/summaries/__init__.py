@@ -7,6 +7,7 @@ same sums by rows seen and by squared weights go along. Nothing in this package 
 
 from mlobs_pipelines.core.summaries.additive import Additive, weighted
 from mlobs_pipelines.core.summaries.attributions import AttributionPanel, AttributionSummary
+from mlobs_pipelines.core.summaries.class_corrected import ClassCorrectedSummary
 from mlobs_pipelines.core.summaries.class_estimated import ClassEstimatedSummary
 from mlobs_pipelines.core.summaries.class_expected import ClassExpectedSummary
 from mlobs_pipelines.core.summaries.class_lags import ClassLagSummary
@@ -28,6 +29,7 @@ __all__ = [
     "Additive",
     "AttributionPanel",
     "AttributionSummary",
+    "ClassCorrectedSummary",
     "ClassEstimatedSummary",
     "ClassExpectedSummary",
     "ClassLagSummary",
@@ -70,6 +72,7 @@ Summary = (
     | ClassPairSummary
     | ValuePairSummary
     | EstimatedSummary
+    | ClassCorrectedSummary
     | ClassEstimatedSummary
     | ClassExpectedSummary
     | ValueEstimatedSummary
