@@ -8,6 +8,7 @@ from mlobs_pipelines.defs.audit import audit_sensors
 from mlobs_pipelines.defs.model import model_definitions
 from mlobs_pipelines.defs.resources import Site
 from mlobs_pipelines.settings import Settings
+from mlobs_pipelines.telemetry.logs import tell
 
 
 def build_defs(site: Site | None = None) -> dg.Definitions:
@@ -33,4 +34,6 @@ def build_defs(site: Site | None = None) -> dg.Definitions:
 @dg.definitions
 def defs() -> dg.Definitions:
     """The code location that `workspace.yaml` names."""
-    return build_defs()
+    settings = Settings()
+    tell(settings.log_format)
+    return build_defs(Site(settings))

@@ -14,10 +14,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, StringConstraints
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+)
 
 SHORTEST_KEY = 16
 _log = logging.getLogger("mlobs.settings")
@@ -118,6 +123,10 @@ class Settings(BaseSettings):
         Database that metrics are published to.
     postgres_url
         Database for Dagster's runs, events and schedules; SQLite in ``DAGSTER_HOME`` if unset.
+    log_format
+        How what happens is told on standard error: lines for people, or objects for a log collector.
+    secrets_dir
+        Folder of files, each named like the variable whose value it holds; the environment goes first.
     """
 
     model_config = SettingsConfigDict(env_prefix="MLOBS_", env_file=".env", extra="ignore", frozen=True)
@@ -141,6 +150,23 @@ class Settings(BaseSettings):
     postgres_url: SecretStr | None = None
     mirror_url: SecretStr | None = None
     dagster_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s?#]+$")] | None = None
+    log_format: Literal["text", "json"] = "text"
+    secrets_dir: Path | None = None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read secrets from the files of ``MLOBS_SECRETS_DIR`` too, where it is a folder."""
+        folder = os.environ.get("MLOBS_SECRETS_DIR", "")  # noqa: TID251 - here
+        if Path(folder or os.devnull).is_dir():
+            file_secret_settings = SecretsSettingsSource(settings_cls, secrets_dir=folder)
+        return init_settings, env_settings, dotenv_settings, file_secret_settings
 
     @property
     def landing_root(self) -> Path:

@@ -1,6 +1,7 @@
 """Settings: where things are kept, and the key that never shows."""
 
 import hashlib
+import json
 import logging
 import os
 import stat
@@ -163,6 +164,26 @@ def test_places_follow_home_unless_said_otherwise(tmp_path, monkeypatch):
     moved = Settings()
     assert (moved.lake_root, moved.lake_options) == ("s3://bucket/lake", {"region": "eu"})
     assert (moved.landing_root, moved.dagster_home) == (tmp_path / "zone", tmp_path / "dg")
+
+
+def test_a_folder_of_secrets_holds_what_the_environment_does_not(tmp_path, monkeypatch):
+    """A file is named like its variable, in either case; the environment goes first; no secret is shown."""
+    folder = tmp_path / "secrets"
+    folder.mkdir()
+    (folder / "mlobs_hmac_key").write_text(f"{SECRET}\n")
+    (folder / "MLOBS_MIRROR_URL").write_text(f"postgresql://u:{SECRET}@h/m")
+    (folder / "mlobs_sources").write_text(json.dumps({"warehouse": {"url": SECRET}}))
+    (folder / "mlobs_memory").write_text("3GB")
+    monkeypatch.setenv("MLOBS_SECRETS_DIR", str(folder))
+    monkeypatch.setenv("MLOBS_MEMORY", "2GB")
+    settings = Settings()
+    assert settings.memory == "2GB"
+    assert hash_key(settings).secret == SECRET.encode()
+    assert settings.source_access == {"warehouse": {"url": SECRET}}
+    assert settings.mirror_url.get_secret_value().endswith("@h/m")
+    assert not [text for text in (repr(settings), settings.model_dump_json()) if SECRET in text]
+    monkeypatch.setenv("MLOBS_SECRETS_DIR", str(tmp_path / "none"))
+    assert Settings().hmac_key is None
 
 
 def test_settings_cannot_be_changed_and_take_no_zero_threads():

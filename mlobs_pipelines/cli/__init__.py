@@ -5,6 +5,7 @@ Heavy imports stay inside the commands that need them, so that reading commands 
 """
 
 import warnings
+from contextlib import suppress
 
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
@@ -15,6 +16,7 @@ from mlobs_pipelines.cli import (
     declare,
     deliveries,
     explain,
+    health,
     incidents,
     publish,
     quarantine,
@@ -24,9 +26,11 @@ from mlobs_pipelines.cli import (
     slo,
     triangle,
 )
-from mlobs_pipelines.cli.root import app, fail
+from mlobs_pipelines.cli.root import app, err, fail
 from mlobs_pipelines.contracts.problems import ContractError
+from mlobs_pipelines.settings import Settings
 from mlobs_pipelines.store.lake import LakeError
+from mlobs_pipelines.telemetry.logs import tell
 
 __all__ = [
     "alerts",
@@ -35,6 +39,7 @@ __all__ = [
     "declare",
     "deliveries",
     "explain",
+    "health",
     "incidents",
     "main",
     "publish",
@@ -50,6 +55,10 @@ __all__ = [
 def main() -> None:
     """Run the command; expected errors become one message on stderr."""
     warnings.simplefilter("ignore")
+    with suppress(ValidationError, SettingsError):  # commands that need settings tell what is wrong with them
+        form = Settings().log_format
+        tell(form)
+        err.as_lines = form == "json"
     try:
         app()
     except ValidationError as error:

@@ -3,15 +3,17 @@
 The commands are in the other modules of this folder; how rows are printed is `output`.
 """
 
+import logging
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from mlobs_pipelines.contracts.folder import ModelSpec, load_models
 from mlobs_pipelines.contracts.problems import suggestion
@@ -26,7 +28,25 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     epilog="Exit codes: 0 done, 1 something failed, 2 wrong usage, settings or declarations.",
 )
-out, err = Console(), Console(stderr=True)
+
+
+class Messages(Console):
+    """Standard error: messages for people, or, where settings ask for them, log lines for a collector."""
+
+    as_lines = False
+
+    def print(self, *objects: Any, style: Any = None, **options: Any) -> None:  # noqa: ANN401 - rich's own signature
+        """Say something; whatever has a style of its own is an error."""
+        if not self.as_lines:
+            super().print(*objects, style=style, **options)
+            return
+        parse = Text.from_markup if options.get("markup", True) else Text
+        said = " ".join(parse(str(one)).plain for one in objects)
+        _log.log(logging.ERROR if style else logging.INFO, "%s", said)
+
+
+out, err = Console(), Messages(stderr=True)
+_log = logging.getLogger("mlobs.cli")
 
 DAY = ["%Y-%m-%d"]
 Model = Annotated[str, typer.Argument(help="Name of the model: a folder under data_contracts/.")]

@@ -11,6 +11,7 @@ from mlobs_pipelines.contracts.odcs import Contract
 from mlobs_pipelines.defs.lineage import ColumnSources, asset_key, columns_of, described, record, record_some
 from mlobs_pipelines.defs.partitions import daily, days_of
 from mlobs_pipelines.defs.resources import CODE_VERSION, Site
+from mlobs_pipelines.defs.watched import watched
 from mlobs_pipelines.steps.apart import Apart, apart
 from mlobs_pipelines.steps.arrivals import spelled
 from mlobs_pipelines.steps.expired import Step, living
@@ -52,7 +53,7 @@ def table_asset(  # noqa: PLR0913 - one argument per declared fact
     kinds: set[str] | None = None,
 ) -> dg.AssetsDefinition:
     """Make a daily asset that runs a step for all days of a run at once."""
-    declared = described(spec, layout, contract, lineage)
+    declared, step = described(spec, layout, contract, lineage), watched(layout.name, step)
 
     @dg.asset(
         key=asset_key(spec.monitor.model, layout.name),

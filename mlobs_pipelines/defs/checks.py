@@ -17,6 +17,7 @@ from mlobs_pipelines.defs.lineage import asset_key
 from mlobs_pipelines.defs.partitions import daily, days_of
 from mlobs_pipelines.defs.resources import Site
 from mlobs_pipelines.steps.walk import Walk
+from mlobs_pipelines.telemetry.work import working
 
 PAGE = 500
 
@@ -69,11 +70,23 @@ def partitioned_check(
 
     @dg.multi_asset_check(specs=[check_spec], name=f"{key.to_python_identifier()}__{name}")
     def check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
-        walk = site.walk_of(context, spec)
-        yield from evaluations(context.instance, walk, check_spec.key, look, days_of(context))
+        walk, seen = site.walk_of(context, spec), _watched(f"{asset}:{name}", look)
+        yield from evaluations(context.instance, walk, check_spec.key, seen, days_of(context))
         yield dg.Output(None, output_name=context.op_execution_context.op_def.output_defs[0].name)
 
     return check
+
+
+def _watched(name: str, look: Look) -> Look:
+    """A look that tells of itself as it ends."""
+
+    def watched(walk: Walk, days: Sequence[date]) -> Mapping[date, Finding]:
+        with working(name, walk.model, walk.commit, days) as work:
+            findings = look(walk, days)
+            work.counts["failed"] = sum(not finding.passed for finding in findings.values())
+        return findings
+
+    return watched
 
 
 def evaluations(

@@ -13,6 +13,7 @@ from mlobs_pipelines.defs.checks import Finding, Look, Looks, partitioned_check
 from mlobs_pipelines.defs.lineage import asset_key, described, summary
 from mlobs_pipelines.defs.pictures import picture
 from mlobs_pipelines.defs.resources import Site
+from mlobs_pipelines.defs.watched import counted
 from mlobs_pipelines.engine.folding import OTHER
 from mlobs_pipelines.steps.baseline import measure_baselines
 from mlobs_pipelines.steps.layouts import BASELINE_LAYOUT, STATISTICS_LAYOUT
@@ -22,6 +23,7 @@ from mlobs_pipelines.steps.statistics import measure
 from mlobs_pipelines.steps.walk import Walk
 from mlobs_pipelines.store.metric_store import MetricStore
 from mlobs_pipelines.store.tables import METRICS
+from mlobs_pipelines.telemetry.work import working
 
 SAYS = {
     "volume": "Row counts and null shares keep their objectives.",
@@ -86,7 +88,10 @@ def _baseline(site: Site, spec: ModelSpec) -> dg.AssetsDefinition:
         metadata=described(spec, BASELINE_LAYOUT, None),
     )
     def baseline(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-        outcomes = measure_baselines(site.walk_of(context, spec))
+        walk = site.walk_of(context, spec)
+        with working("baseline", walk.model, walk.commit) as work:
+            outcomes = measure_baselines(walk)
+            work.counts.update(counted(outcomes))
         ids = {
             f"{name}_id": dg.MetadataValue.text(str(o.facts["baseline_id"])) for name, o in outcomes.items()
         }

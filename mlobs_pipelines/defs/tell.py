@@ -10,6 +10,7 @@ from mlobs_pipelines.defs.assets import Part, common
 from mlobs_pipelines.defs.lineage import asset_key
 from mlobs_pipelines.defs.resources import Site
 from mlobs_pipelines.steps.tell import write_report
+from mlobs_pipelines.telemetry.work import working
 
 
 def report_path(site: Site, spec: ModelSpec) -> Path:
@@ -35,7 +36,9 @@ def tell_parts(site: Site, spec: ModelSpec) -> Iterator[Part]:
     )
     def report(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         path = report_path(site, spec)
-        rows = write_report(site.walk_of(context, spec), path)
+        walk = site.walk_of(context, spec)
+        with working("report", walk.model, walk.commit):
+            rows = write_report(walk, path)
         size = path.stat().st_size
         return dg.MaterializeResult(
             metadata={"path": dg.MetadataValue.path(path.absolute()), "metric_rows": rows, "bytes": size}

@@ -113,6 +113,18 @@ def publish(url: str, model: str, first: str | None, last: str | None, rows: pa.
     return Published(written, removed)
 
 
+def answers(url: str) -> None:
+    """See whether the database answers.
+
+    Raises
+    ------
+    MirrorError
+        If it does not.
+    """
+    with _connected(url) as connection:
+        connection.execute(text("SELECT 1"))
+
+
 @contextmanager
 def _connected(url: str) -> Iterator[Connection]:
     engine = create_engine(with_driver(url), hide_parameters=True)

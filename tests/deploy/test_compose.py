@@ -1,0 +1,117 @@
+"""The compose files: services that wait for each other, are looked after, and get secrets as files only."""
+
+import re
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mlobs_pipelines.settings import Settings
+
+COMPOSE = Path(__file__).parents[2] / "deploy" / "compose"
+FILE = yaml.safe_load((COMPOSE / "compose.yaml").read_text(encoding="utf-8"))
+SERVICES = FILE["services"]
+SECRET = re.compile(
+    r"password|secret|key|token|(postgres|mirror)_url$|options|sources|channels", re.IGNORECASE
+)
+
+
+def _plugin():
+    docker = shutil.which("docker")
+    asked = [docker, "compose", "version"]
+    return docker and subprocess.run(asked, check=False, capture_output=True).returncode == 0
+
+
+def test_docker_reads_the_files(tmp_path):
+    """Where docker has its compose plugin, that accepts the file with all profiles."""
+    if not _plugin():
+        pytest.skip("no docker compose here")
+    shutil.copytree(COMPOSE, tmp_path / "deploy" / "compose")
+    shutil.copy(COMPOSE / ".env.example", tmp_path / "deploy" / "compose" / ".env")
+    asked = ["docker", "compose", "--profile", "*", "config", "--quiet"]
+    done = subprocess.run(
+        asked, check=False, capture_output=True, text=True, cwd=tmp_path / "deploy" / "compose"
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_whole_system_is_there():
+    """Database, code server, daemon, two webservers of which one is read-only, commands and dashboards."""
+    assert {name for name, one in SERVICES.items() if not one.get("profiles")} == {
+        *("postgres", "code", "daemon", "webserver", "webserver-read-only"),
+    }
+    assert {name: one["profiles"] for name, one in SERVICES.items() if one.get("profiles")} == {
+        "mlobs": ["commands"],
+        "grafana": ["grafana"],
+    }
+    assert "--read-only" in SERVICES["webserver-read-only"]["command"]
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_a_service_is_looked_after(name):
+    """It is restarted and has a health check, its logs end some day, and what it waits for exists."""
+    one = SERVICES[name]
+    if one.get("profiles") != ["commands"]:
+        assert one["restart"] == "unless-stopped"
+        assert one["healthcheck"]["test"][0] == "CMD"
+    assert one["logging"]["options"].keys() == {"max-size", "max-file"}
+    assert one.get("depends_on", {}).keys() <= SERVICES.keys()
+    waits = {after["condition"] for after in one.get("depends_on", {}).values()}
+    assert waits <= {"service_healthy"}
+    named = {mount.rsplit(":", 2 if mount.endswith(":ro") else 1)[0] for mount in one["volumes"]}
+    volumes = {mount for mount in named if re.fullmatch(r"[a-z_]+", mount)}
+    assert volumes <= FILE["volumes"].keys()
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_a_service_has_as_few_rights_as_it_can_do_with(name):
+    """Ports are open to this machine only; our processes change neither their image nor their rights."""
+    one = SERVICES[name]
+    assert all(port.startswith("127.0.0.1:") for port in one.get("ports", []))
+    if one.get("build"):
+        assert (one["read_only"], one["cap_drop"]) == (True, ["ALL"])
+        assert one["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_no_secret_is_in_the_files_or_in_the_environment():
+    """Secrets are files that only `secrets.sh` makes, each named like the setting it is."""
+    assert all(one["file"] == f"secrets/{name}" for name, one in FILE["secrets"].items())
+    ours = {name for name in FILE["secrets"] if name.startswith("mlobs_")}
+    assert {name.removeprefix("mlobs_") for name in ours} <= Settings.model_fields.keys()
+    for name, one in SERVICES.items():
+        assert set(one.get("secrets", [])) <= FILE["secrets"].keys(), name
+        told = {key: str(value) for key, value in one["environment"].items() if SECRET.search(key)}
+        assert not [key for key, value in told.items() if not value.startswith("/run/secrets/")], name
+    example = dict(
+        line.lstrip("#").split("=", 1)
+        for line in (COMPOSE / ".env.example").read_text().splitlines()
+        if "=" in line
+    )
+    assert not [key for key in example if SECRET.search(key)]
+
+
+def test_settings_in_the_environment_are_settings():
+    """Every MLOBS_ variable of our services, and of the example, is one that the product reads."""
+    known = {f"MLOBS_{name.upper()}" for name in Settings.model_fields} | {"MLOBS_IMAGE"}
+    example = re.findall(r"^#?(MLOBS_\w+)=", (COMPOSE / ".env.example").read_text(), re.MULTILINE)
+    given = [key for one in SERVICES.values() if one.get("build") for key in one["environment"]]
+    assert {key for key in [*example, *given] if key.startswith("MLOBS_")} <= known
+
+
+def test_secrets_are_made_once(tmp_path):
+    """The script makes every secret that the file names, for their owner only, and keeps what is there."""
+    script = tmp_path / "secrets.sh"
+    shutil.copy(COMPOSE / "secrets.sh", script)
+    subprocess.run([script], check=True)
+    made = {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()}
+    assert made.keys() == FILE["secrets"].keys()
+    assert stat.S_IMODE((tmp_path / "secrets").stat().st_mode) == 0o700
+    assert len(made["mlobs_hmac_key"]) == 64
+    assert made["postgres_password"] in made["mlobs_postgres_url"]
+    (tmp_path / "secrets" / "mlobs_hmac_key").write_text("kept")
+    subprocess.run([script], check=True)
+    again = {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()}
+    assert again == made | {"mlobs_hmac_key": "kept"}
