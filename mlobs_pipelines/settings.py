@@ -111,6 +111,11 @@ class Settings(BaseSettings):
         Upper bound of the SQL engine's working memory.
     threads
         Worker threads of the SQL engine.
+    spark_master
+        Where models with ``engine: spark`` work on rows: a Spark master, or the ``sc://`` address of a Spark
+        Connect server.
+    spark_conf
+        File of further properties of Spark, as ``spark-defaults.conf`` is written.
     retention_statistics_days
         How long statistics, metrics and records without rows are kept; for ever if unset. How long rows are
         kept is in their contracts.
@@ -145,6 +150,8 @@ class Settings(BaseSettings):
     channels: dict[str, list[SecretStr]] = Field(default_factory=dict)
     memory: str = "1GB"
     threads: int = Field(default=2, ge=1)
+    spark_master: str = "local[*]"
+    spark_conf: Path | None = None
     retention_statistics_days: int | None = Field(default=None, ge=1)
     retention_versions_days: int = Field(default=7, ge=1)
     postgres_url: SecretStr | None = None

@@ -1,7 +1,6 @@
 """`monitor.yaml`: what is watched about one model, and what is held against it.
 
-What a single document can say about itself is checked here; what needs the
-contracts beside it is `crosscheck`.
+What a single document can say about itself is checked here; what needs others beside it is `crosscheck`.
 """
 
 from collections.abc import Mapping
@@ -272,10 +271,8 @@ class Monitor(Section):
         Values of `status` that count as served, and as given up for taking too long; any other is an error.
     entities
         Entity columns that are kept in the prediction log beside the features.
-    segments
-        Columns whose values split every metric.
-    crosses
-        Pairs of segments whose combined values split every metric too.
+    segments, crosses
+        Columns whose values split every metric, and pairs of them whose combined values do too.
     segment_cap
         How many values of a segment, or of a cross, have metrics of their own: the most frequent ones of each
         version's training set; the others are one, `__other__`.
@@ -294,6 +291,8 @@ class Monitor(Section):
         Modules in the model's folder that register metrics of its own.
     windows
         The windows every metric is computed over.
+    engine
+        What works on the rows of a day: this process, or Spark with the same results.
     objectives, slos, incidents
         What is held against the metrics, how often that may fail over a period, and when failures are over.
     schedule
@@ -327,6 +326,7 @@ class Monitor(Section):
     compared_with: Comparison = Comparison(kind="training")
     custom_metrics: Annotated[tuple[Name, ...], AfterValidator(distinct)] = ()
     windows: Annotated[tuple[Window, ...], Field(min_length=1), AfterValidator(distinct)]
+    engine: Literal["embedded", "spark"] = "embedded"
     objectives: tuple[Objective, ...] = ()
     slos: tuple[Slo, ...] = ()
     incidents: IncidentRules = IncidentRules()

@@ -132,19 +132,27 @@ def check_frame(table: Table, frame: pl.DataFrame, seen: Seen | None = None) -> 
         Rows are numbered within the frame. A value that fails its type is null afterwards; it is not reported
         as missing once more.
     """
-    return judge(table, coerce(table, frame), seen)
+    checked = check_rows(table, frame)
+    return checked if seen is None else not_seen(table, checked, seen)
 
 
 def check_rows(table: Table, frame: pl.DataFrame) -> Checked:
-    """Type a delivery of one frame and check every row of it."""
-    return check_frame(table, frame, None)
+    """Type a frame and check every row of it by itself and against the others of the frame."""
+    return judge(table, coerce(table, frame))
 
 
-def judge(table: Table, coerced: Coerced, seen: Seen | None = None) -> Checked:
+def not_seen(table: Table, checked: Checked, seen: Seen) -> Checked:
+    """Check rows of a frame against those of the frames before it, and remember them."""
+    repeated = _repeated(table, checked.typed, seen)
+    if not repeated.height:
+        return checked
+    failures = pl.concat([checked.failures, repeated]).unique()
+    return Checked(checked.typed, failures.sort("row", "rule"), checked.normalised)
+
+
+def judge(table: Table, coerced: Coerced) -> Checked:
     """Check rows that have their types, and put what the types lost beside what the rules say."""
     broken = validate(table, coerced.typed)
-    if seen is not None:
-        broken = pl.concat([broken, _repeated(table, coerced.typed, seen)]).unique()
     if coerced.failures.height and broken.height:
         lost = coerced.failures.select("row", "column", rule="required:" + pl.col("column"))
         broken = broken.join(lost, on=["row", "rule", "column"], how="anti")

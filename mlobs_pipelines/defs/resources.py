@@ -13,6 +13,7 @@ import dagster as dg
 
 from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.engine.duck import Duck
+from mlobs_pipelines.engine.engines import Cluster
 from mlobs_pipelines.settings import Settings, hash_keys
 from mlobs_pipelines.steps.walk import Walk, parse_as_of
 from mlobs_pipelines.store.lake import Lake
@@ -65,6 +66,7 @@ class Site:
             access=self.settings.source_access,
             commit={"run_id": run_id, "batch_id": batch, "code_version": CODE_VERSION},
             as_of=moment.astimezone(UTC),
+            cluster=Cluster(self.settings.spark_master, self.settings.spark_conf),
         )
 
     def walk_of(

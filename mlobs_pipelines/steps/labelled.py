@@ -11,9 +11,11 @@ from datetime import UTC, date, datetime, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mlobs_pipelines.engine.engines import Rows
 from mlobs_pipelines.engine.groups import WEIGHT
-from mlobs_pipelines.engine.joins import EARLY_REACH_DAYS, join_labels
-from mlobs_pipelines.engine.reading import BATCH_ROWS, partition_batches
+from mlobs_pipelines.engine.joins import EARLY_REACH_DAYS
+from mlobs_pipelines.engine.reading import BATCH_ROWS
+from mlobs_pipelines.engine.stored import Stored
 from mlobs_pipelines.steps.arrivals import (
     LABEL_COLUMNS,
     Use,
@@ -59,7 +61,7 @@ def joined(walk: Walk, days: Sequence[date]) -> Joined:
     labels = released(labels, held_days)
     weight = [WEIGHT] if walk.spec.monitor.sampling else []
     carried = [*walk.spec.monitor.score_columns, *walk.spec.monitor.segments, *weight]
-    found = join_labels(walk.duck, log, labels, walk.as_of, carried)
+    found = walk.engine.join_labels(log, labels, walk.as_of, carried)
     stamp = pa.array([walk.as_of] * found.num_rows, layout.schema.field("as_of").type)
     rows = found.append_column("as_of", stamp).select(layout.schema.names).cast(layout.schema)
     counts = pc.value_counts(log.column("day")).to_pylist()
@@ -103,17 +105,26 @@ class Known:
     version: int | None
     past: Mapping[str, pa.Table]
 
-    def batches(self, day: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """Rows of a day, ascending by prediction."""
+    def rows(self, day: str, columns: Sequence[str]) -> Rows | None:
+        """Rows of a day, if there are any: read already, or still in their files."""
         layout = labelled_layout(self.walk.spec)
         schema = pa.schema([field for field in layout.schema if field.name in columns])
         if day in self.past:
-            yield from self.past[day].select(schema.names).to_batches(max_chunksize=BATCH_ROWS)
-        elif self.version is not None:
-            dataset = self.walk.lake.dataset(
-                self.walk.model, layout, where={"day": [day]}, version=self.version
-            )
-            yield from partition_batches(dataset, schema, {"day": day}, KEY)
+            return self.past[day].select(schema.names)
+        if self.version is None:
+            return None
+        where = {"day": [day]}
+        return Stored(
+            self.walk.lake.dataset(self.walk.model, layout, where=where, version=self.version), schema
+        )
+
+    def batches(self, day: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Rows of a day, ascending by prediction."""
+        rows = self.rows(day, columns)
+        if isinstance(rows, Stored):
+            yield from rows.batches(KEY)
+        elif rows is not None:
+            yield from rows.to_batches(max_chunksize=BATCH_ROWS)
 
 
 def known(walk: Walk, looks: Mapping[date, datetime]) -> Known:

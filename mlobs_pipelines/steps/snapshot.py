@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlobs_pipelines.contracts.folder import ModelSpec
-from mlobs_pipelines.engine.joins import View, point_in_time
+from mlobs_pipelines.engine.joins import View
 from mlobs_pipelines.steps.holds import held, released
 from mlobs_pipelines.steps.layouts import features_layout, predictions_layout, snapshots_layout
 from mlobs_pipelines.steps.privacy import to_current
@@ -66,7 +66,7 @@ def _snapshot_rows(walk: Walk, days: list[date]) -> pa.Table:
     numbered = predictions.set_column(0, "prediction_id", pa.array(range(predictions.num_rows), pa.int64()))
     columns = {name: predictions.column(name) for name in ("prediction_id", "predicted_at", "day")}
     for view in found:
-        joined = point_in_time(walk.duck, numbered, _view_rows(walk, view, days), view)
+        joined = walk.engine.point_in_time(numbered, _view_rows(walk, view, days), view)
         columns |= {name: joined.column(name) for name in joined.column_names[1:]}
     layout = snapshots_layout(walk.spec)
     return pa.table({name: columns[name] for name in layout.schema.names}).cast(layout.schema)

@@ -1,22 +1,21 @@
 """Statistics: one pass over a day's rows into mergeable counts; after it no metric reads a row again.
 
-Rows come from the lake batch by batch, so a day of any size takes the same memory. What is counted is
-`engine.scan`; turning counts into metrics is the metrics step.
+Which rows of the lake these are is said here, how they are read and counted is the engine's business. Turning
+counts into metrics is the metrics step.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from mlobs_pipelines.engine.champions import beside_champion
+from mlobs_pipelines.engine.engines import DayRows
 from mlobs_pipelines.engine.folding import Segment
 from mlobs_pipelines.engine.groups import WEIGHT
-from mlobs_pipelines.engine.reading import beside, partition_batches
 from mlobs_pipelines.engine.requests import QUEUE_COLUMN
-from mlobs_pipelines.engine.scan import RECOMPUTED, LabelScan, LogScan, ScanPlan
+from mlobs_pipelines.engine.scan import RECOMPUTED, ScanPlan
+from mlobs_pipelines.engine.stored import Stored
 from mlobs_pipelines.steps.bins import load_baselines, scan_plan
 from mlobs_pipelines.steps.labelled import KEY, Known, known, moments
 from mlobs_pipelines.steps.layouts import STATISTICS_LAYOUT, labelled_layout, log_layout, snapshots_layout
@@ -109,38 +108,36 @@ def _count_day(walk: Walk, plan: ScanPlan, known_labels: Known, day: str, moment
 
 
 def _counted(walk: Walk, plan: ScanPlan, known_labels: Known, day: str, moment: datetime) -> _Counted:
-    log, labels, rows = LogScan(plan), LabelScan(plan), 0
-    # Nothing of a day is counted that was not known yet when its labels were joined.
-    for batch in _log_batches(walk, plan, day, moment):
-        log.add(batch)
-        rows += batch.num_rows
-    labelled = known_labels.batches(day, (*LABEL_COLUMNS, *plan.scores.columns, *_cut_by(plan)))
-    for batch in beside_champion(labelled, KEY, plan.scores.columns):
-        labels.add(batch)
-    cells = pa.concat_tables([log.finish(), labels.finish()])
-    return _Counted(cells, rows, log.folding.folded(), log.folding.full | labels.folding.full)
+    found = walk.engine.count(plan, _day_rows(walk, plan, known_labels, day, moment))
+    cells = pa.concat_tables([found.log.finish(), found.labels.finish()])
+    folding = found.log.folding
+    return _Counted(cells, found.rows, folding.folded(), folding.full | found.labels.folding.full)
 
 
-def _log_batches(walk: Walk, plan: ScanPlan, day: str, moment: datetime) -> Iterator[pa.RecordBatch]:
-    """The day's predictions made by a moment, with recomputed features beside the served ones."""
+def _day_rows(walk: Walk, plan: ScanPlan, known_labels: Known, day: str, moment: datetime) -> DayRows:
+    """The day's predictions with recomputed features, and with their labels."""
     names = {feature.name: RECOMPUTED + feature.name for feature in plan.features if feature.recomputed}
     served = (*(feature.name for feature in plan.features), *plan.attributions.values())
-    log = _rows(walk, log_layout(walk.spec), day, (*LOG_COLUMNS, *served, *_cut_by(plan)))
-    snapshots = _rows(walk, snapshots_layout(walk.spec), day, ("day", KEY, *names))
-    for batch in beside(log, snapshots, KEY, names) if names else log:
-        seen = pc.less_equal(batch.column("predicted_at"), pa.scalar(moment, pa.timestamp("us", tz="UTC")))
-        yield batch if pc.all(seen).as_py() else batch.filter(seen)
+    # Nothing of a day is counted that was not known yet when its labels were joined.
+    return DayRows(
+        log=_stored(walk, log_layout(walk.spec), day, (*LOG_COLUMNS, *served, *_cut_by(plan))),
+        snapshots=_stored(walk, snapshots_layout(walk.spec), day, ("day", KEY, *names)) if names else None,
+        recomputed=names,
+        labelled=known_labels.rows(day, (*LABEL_COLUMNS, *plan.scores.columns, *_cut_by(plan))),
+        key=KEY,
+        moment=moment,
+    )
 
 
 def _cut_by(plan: ScanPlan) -> tuple[str, ...]:
     return (*plan.segments, *(name for cross in plan.crosses for name in cross), WEIGHT)
 
 
-def _rows(walk: Walk, layout: TableLayout, day: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    if walk.lake.exists(walk.model, layout.name):
-        dataset = walk.lake.dataset(walk.model, layout, where={"day": [day]})
-        schema = pa.schema([field for field in layout.schema if field.name in columns])
-        yield from partition_batches(dataset, schema, {"day": day}, KEY)
+def _stored(walk: Walk, layout: TableLayout, day: str, columns: Sequence[str]) -> Stored | None:
+    if not walk.lake.exists(walk.model, layout.name):
+        return None
+    schema = pa.schema([field for field in layout.schema if field.name in columns])
+    return Stored(walk.lake.dataset(walk.model, layout, where={"day": [day]}), schema)
 
 
 def _stamped(cells: pa.Table, moment: datetime) -> pa.Table:

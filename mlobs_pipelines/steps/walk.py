@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.engine.duck import Duck
+from mlobs_pipelines.engine.engines import Cluster, Engine, engine_of
 from mlobs_pipelines.settings import HashKeys
 from mlobs_pipelines.store.lake import Lake, PartitionVersion
 from mlobs_pipelines.store.layout import TableLayout
@@ -42,6 +43,8 @@ class Walk:
         Facts of this run that every commit carries: run id, batch id, code version.
     as_of
         Knowledge time of this run; no step sees what became known later.
+    cluster
+        Where the cluster engine runs.
     """
 
     spec: ModelSpec
@@ -52,6 +55,12 @@ class Walk:
     access: Mapping[str, Mapping[str, str]] = field(repr=False)
     commit: Mapping[str, str]
     as_of: datetime
+    cluster: Cluster = field(default_factory=Cluster)
+
+    @property
+    def engine(self) -> Engine:
+        """What works on the rows of a partition, as the monitor chooses."""
+        return engine_of(self.spec.monitor.engine, self.duck, self.cluster)
 
     @property
     def model(self) -> str:

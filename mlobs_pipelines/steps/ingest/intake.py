@@ -6,17 +6,18 @@ A delivery is refused as a whole or taken row by row; nothing is published here.
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import partial
 
 import polars as pl
 
 from mlobs_pipelines.contracts.coercion import Coerced
 from mlobs_pipelines.contracts.fit import Fit, choose, upcast
 from mlobs_pipelines.contracts.odcs import Contract, Table
-from mlobs_pipelines.contracts.rows import Checked, Seen, check_frame, judge
+from mlobs_pipelines.contracts.rows import Checked, Seen, check_rows, judge, not_seen
 from mlobs_pipelines.contracts.scanner import scan
 from mlobs_pipelines.engine.joins import EARLY_REACH_DAYS
 from mlobs_pipelines.sources.deliveries import Delivery, Slot, UnreadableError
@@ -143,22 +144,28 @@ def _frames(
 ) -> Iterator[tuple[pl.DataFrame, pl.DataFrame, Checked]]:
     """Yield each frame as delivered, numbered, with what the contract says of its rows."""
     seen = Seen()
-    unclassified = [name for name in taken.delivery.columns if not _classified(taken.table, name)]
-    for frame in taken.delivery.frames():
-        taken.suspects.update(scan(frame, [name for name in unclassified if name in frame.columns]))
+    unclassified = tuple(name for name in taken.delivery.columns if not _classified(taken.table, name))
+    look = partial(_looked_at, fit.table, unclassified)
+    for frame, (suspects, checked) in walk.engine.each(look, taken.delivery.frames()):
+        taken.suspects.update(suspects)
         numbers = pl.int_range(taken.rows_in, taken.rows_in + frame.height, eager=True).alias(ROW)
         taken.rows_in += frame.height
-        yield frame, numbers.to_frame(), _checked(walk, contract, taken, fit, frame, seen)
+        known = _under(fit, taken.table, not_seen(fit.table, checked, seen))
+        yield frame, numbers.to_frame(), _checked(walk, contract, taken, known)
+
+
+def _looked_at(
+    table: Table, unclassified: Collection[str], frame: pl.DataFrame
+) -> tuple[Counter[tuple[str, str]], Checked]:
+    """What can be said of a frame without those before it: the work that an engine shares out."""
+    return Counter(scan(frame, unclassified)), check_rows(table, frame)
 
 
 def _classified(table: Table, name: str) -> bool:
     return name in table.names and table.column(name).restricted
 
 
-def _checked(
-    walk: Walk, contract: Contract, taken: Taken, fit: Fit, frame: pl.DataFrame, seen: Seen
-) -> Checked:
-    checked = check_under(fit, taken.table, frame, seen)
+def _checked(walk: Walk, contract: Contract, taken: Taken, checked: Checked) -> Checked:
     taken.normalised.update(checked.normalised)
     strays = stray(walk, event_time(walk, contract, taken.table), checked.typed, taken.slot.day)
     unsaid = strays.join(checked.failures, on=["row", "column"], how="anti")
@@ -167,7 +174,10 @@ def _checked(
 
 def check_under(fit: Fit, table: Table, frame: pl.DataFrame, seen: Seen) -> Checked:
     """Check a frame under the version it fits; rows of an older one become rows of the present table."""
-    checked = check_frame(fit.table, frame, seen)
+    return _under(fit, table, not_seen(fit.table, check_rows(fit.table, frame), seen))
+
+
+def _under(fit: Fit, table: Table, checked: Checked) -> Checked:
     if fit.older is None:
         return checked
     raised = upcast(fit.older, table, checked.typed)

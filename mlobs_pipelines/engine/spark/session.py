@@ -1,0 +1,99 @@
+"""A Spark session as this installation's settings want it: local, on a cluster, or of a Connect server.
+
+What a session is used for is `engine`'s business.
+"""
+
+import re
+import sys
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+
+from mlobs_pipelines.engine.engines import Cluster, EngineError
+from mlobs_pipelines.engine.reading import BATCH_ROWS
+
+# What results depend on; a conf file cannot change it.
+_FIXED = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.caseSensitive": "true",
+    "spark.sql.ansi.enabled": "true",
+    "spark.sql.execution.arrow.maxRecordsPerBatch": str(BATCH_ROWS),
+}
+_USUAL = {
+    "spark.app.name": "mlobs",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.log.level": "ERROR",
+}
+# One machine: as many tasks after a shuffle as a small day can use, nothing listens to others.
+_LOCAL = {
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.sql.shuffle.partitions": "8",
+}
+_PROPERTY = re.compile(r"(spark\.[^\s=]+)\s*=?\s*(\S.*)")
+_SYSTEM_PYTHON = "python3"  # what Spark takes for its workers unless told otherwise
+
+
+def session_of(cluster: Cluster) -> SparkSession:
+    """The process's session; started where there is none.
+
+    Raises
+    ------
+    EngineError
+        If the conf file or the master cannot be used, or Java is missing.
+    """
+    remote, local = cluster.master.startswith("sc://"), cluster.master.startswith("local")
+    options = {**_USUAL, **(_LOCAL if local else {}), **_properties(cluster.conf), **_FIXED}
+    builder = SparkSession.builder.remote(cluster.master) if remote else _classic(cluster.master)
+    for name, value in (_FIXED if remote else options).items():
+        builder = builder.config(name, value)
+    # Rows come and go as Arrow tables; which pandas is installed makes no difference.
+    warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
+    try:
+        session = builder.getOrCreate()
+    except PySparkException as error:
+        raise EngineError(_why(cluster, error)) from None
+    if local and session.sparkContext.pythonExec == _SYSTEM_PYTHON:
+        session.sparkContext.pythonExec = sys.executable
+    return session
+
+
+def _classic(master: str) -> SparkSession.Builder:
+    return SparkSession.builder.master(master)
+
+
+def _why(cluster: Cluster, error: PySparkException) -> str:
+    if "JAVA" in (error.getCondition() or ""):
+        return (
+            "engine: spark needs Java 17 or later, which did not start here: install openjdk-17-jre-headless, set "
+            "JAVA_HOME, mend its options in MLOBS_SPARK_CONF, or write engine: embedded in "
+            "monitor.yaml"
+        )
+    return (
+        f"engine: spark could not reach its master ({error.getCondition() or type(error).__name__}): check "
+        f"MLOBS_SPARK_MASTER, which is {cluster.master.split('://')[0]!r} and more, and MLOBS_SPARK_CONF"
+    )
+
+
+def _properties(path: Path | None) -> Mapping[str, str]:
+    """Properties of a file, one a line: a name, then white space or an equals sign, then the value."""
+    if path is None:
+        return {}
+    if not path.is_file():
+        raise EngineError(f"MLOBS_SPARK_CONF names {path}, which is no file: write the properties there")
+    found = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        text = line.strip()
+        if text and not text.startswith("#"):
+            known = _PROPERTY.fullmatch(text)
+            if known is None:
+                raise EngineError(
+                    f"{path}:{number}: no property of Spark; write spark.name and its value, as in "
+                    "spark.driver.memory 4g"
+                )
+            found[known[1]] = known[2]
+    return found
