@@ -67,15 +67,16 @@ def _classic(master: str) -> SparkSession.Builder:
 
 
 def _why(cluster: Cluster, error: PySparkException) -> str:
-    if "JAVA" in (error.getCondition() or ""):
+    condition = error.getCondition() or type(error).__name__
+    if "JAVA" in condition:
         return (
-            "engine: spark needs Java 17 or later, which did not start here: install openjdk-17-jre-headless, set "
-            "JAVA_HOME, mend its options in MLOBS_SPARK_CONF, or write engine: embedded in "
-            "monitor.yaml"
+            "engine: spark needs Java 17 or later, which did not start here: install openjdk-17-jre-headless, "
+            "set JAVA_HOME, mend Java's options in MLOBS_SPARK_CONF, or write engine: embedded"
         )
+    kind = cluster.master.partition("://")[0]  # what follows may hold a token
     return (
-        f"engine: spark could not reach its master ({error.getCondition() or type(error).__name__}): check "
-        f"MLOBS_SPARK_MASTER, which is {cluster.master.split('://')[0]!r} and more, and MLOBS_SPARK_CONF"
+        f"engine: spark could not use its master, {kind} as MLOBS_SPARK_MASTER says ({condition}): check that "
+        "it runs and can be reached, and MLOBS_SPARK_CONF"
     )
 
 
