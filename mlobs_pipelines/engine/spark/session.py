@@ -70,12 +70,12 @@ def _why(cluster: Cluster, error: PySparkException) -> str:
     condition = error.getCondition() or type(error).__name__
     if "JAVA" in condition:
         return (
-            "engine: spark needs Java 17 or later, which did not start here: install openjdk-17-jre-headless, "
+            "engine: spark needs Java 17 or later, which did not start: install openjdk-17-jre-headless, "
             "set JAVA_HOME, mend Java's options in MLOBS_SPARK_CONF, or write engine: embedded"
         )
     kind = cluster.master.partition("://")[0]  # what follows may hold a token
     return (
-        f"engine: spark could not use its master, {kind} as MLOBS_SPARK_MASTER says ({condition}): check that "
+        f"engine: spark could not use its master, {kind} as MLOBS_SPARK_MASTER says ({condition}): see that "
         "it runs and can be reached, and MLOBS_SPARK_CONF"
     )
 
