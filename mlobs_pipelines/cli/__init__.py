@@ -24,6 +24,7 @@ from mlobs_pipelines.cli import (
     retention,
     run,
     slo,
+    trace,
     triangle,
 )
 from mlobs_pipelines.cli.root import app, err, fail
@@ -48,6 +49,7 @@ __all__ = [
     "retention",
     "run",
     "slo",
+    "trace",
     "triangle",
 ]
 

@@ -49,7 +49,7 @@ def send(
     if dry_run:
         found = [(one, one.waits or "due") for one in notify.due(walk, now)]
     else:
-        found = notify.notify(walk, settings.channel_addresses, now, carry)
+        found = notify.notify(walk, settings.channel_addresses, now, carry, settings.dagster_url or "")
     for message, what in found:
         out.print(_line(message, what), markup=False, highlight=False, soft_wrap=True)
     lost = sum(what in {"failed", "dead"} for _, what in found)

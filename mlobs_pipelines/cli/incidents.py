@@ -15,7 +15,7 @@ from mlobs_pipelines.store.standing import current
 from mlobs_pipelines.store.tables import INCIDENTS
 
 STATES = ("open", "acknowledged", "muted", "resolved")
-SHOWN = [name for name in INCIDENTS.schema.names if name not in {"run_id", "signals"}]
+SHOWN = [name for name in INCIDENTS.schema.names if name not in {"run_id", "signals", "suspects"}]
 COLUMNS = [
     ("incident", "incident", 0),
     ("severity", "severity", 0),
@@ -65,7 +65,8 @@ def show(incident: Which, form: Output = Format.TABLE) -> None:
     row = _find(incident)
     signals = json.loads(row["signals"])
     if form is Format.JSON:
-        plain = {**{name: row[name] for name in SHOWN}, "signals": signals}
+        causes = json.loads(row["suspects"] or "[]")
+        plain = {**{name: row[name] for name in SHOWN}, "signals": signals, "suspects": causes}
         typer.echo(terminal.as_json([plain]))
         return
     if form is Format.TABLE:
@@ -141,6 +142,7 @@ def heading(row: Mapping[str, Any]) -> list[str]:
         "severity": row["severity"],
         "state": row["state"] + (f" until {row['muted_until']}" if row["state"] == "muted" else ""),
         "since": f"{row['opened_on']}{ended}{again}; last looked at {row['day']}",
+        "suspects": "; ".join(one["text"] for one in json.loads(row["suspects"] or "[]")),
         "owners": ", ".join(row["owners"]),
         "runbook": row["runbook"],
         "action": acted,

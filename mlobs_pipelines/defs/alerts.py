@@ -9,7 +9,14 @@ from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.defs.jobs import job_name
 from mlobs_pipelines.defs.resources import Site
 from mlobs_pipelines.destinations.channels import send
-from mlobs_pipelines.steps.notify import notify
+from mlobs_pipelines.steps.notify import Message, notify
+from mlobs_pipelines.steps.walk import Walk
+
+
+def told_of(site: Site, walk: Walk) -> list[tuple[Message, str]]:
+    """Send what is due now."""
+    settings = site.settings
+    return notify(walk, settings.channel_addresses, site.clock(), send, settings.dagster_url or "")
 
 
 def alert_sensors(site: Site, spec: ModelSpec) -> list[dg.SensorDefinition]:
@@ -27,7 +34,7 @@ def alert_sensors(site: Site, spec: ModelSpec) -> list[dg.SensorDefinition]:
     )
     def sensor(_: dg.SensorEvaluationContext) -> dg.SkipReason:
         walk = site.walk(spec, "alerts.sensor")
-        found = [what for _, what in notify(walk, site.settings.channel_addresses, site.clock(), send)]
+        found = [what for _, what in told_of(site, walk)]
         told = ", ".join(f"{found.count(what)} {what}" for what in sorted(set(found)))
         return dg.SkipReason(told or "nothing is due")
 

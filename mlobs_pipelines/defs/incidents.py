@@ -54,14 +54,26 @@ def _judge(rows: pl.DataFrame) -> Finding:
         said = f" {muted} are muted." if muted else ""
         return Finding(passed=True, description=f"No incident is open.{said}", metadata=metadata)
     severe = "critical" in live.get_column("severity")
-    told = "; ".join(f"{row['incident']} ({row['severity']}): {row['title']}" for row in live.to_dicts()[:3])
+    told = "; ".join(map(_named, live.to_dicts()[:3]))
     more = f"; and {live.height - 3} more" if live.height > 3 else ""
-    text = f"{live.height} open: {told}{more}. See mlobs incidents show, then ack, mute or resolve."
+    text = f"{live.height} open: {told}{more}. See mlobs explain, then ack, mute or resolve."
     return Finding(passed=False, severe=severe, description=text, metadata=metadata)
+
+
+def _named(row: Mapping[str, object]) -> str:
+    """An incident in a line: what it is, and its first suspect."""
+    suspects = [one["text"] for one in json.loads(str(row["suspects"] or "[]"))]
+    first = f", first suspect: {suspects[0]}" if suspects else ""
+    return f"{row['incident']} ({row['severity']}): {row['title']}{first}"
 
 
 def _record(row: Mapping[str, object]) -> dict[str, str | int | float | bool | None]:
     names = ("incident", "severity", "state", "title", "opened_on", "resolved_on", "failing")
     told = {name: "" if row[name] is None else str(row[name]) for name in names}
     first = {one["signal"]["check"]: one["first"] for one in reversed(json.loads(str(row["signals"])))}
-    return {**told, "checks": ", ".join(f"{check} since {day}" for check, day in sorted(first.items()))}
+    causes = "; ".join(one["text"] for one in json.loads(str(row["suspects"] or "[]")))
+    return {
+        **told,
+        "suspects": causes,
+        "checks": ", ".join(f"{check} since {day}" for check, day in sorted(first.items())),
+    }

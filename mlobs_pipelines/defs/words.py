@@ -83,6 +83,7 @@ COLUMNS = {
     "segments": "Segment values it is about; empty where it is about all rows.",
     "checks": "Assets and checks that show it.",
     "signals": "JSON: every signal with its days and the numbers of its last failure.",
+    "suspects": "JSON: what may have caused it, the likeliest first, with days and score.",
     "owners": "Who answers for it.",
     "runbook": "What to do.",
 }

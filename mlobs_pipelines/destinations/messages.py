@@ -24,8 +24,14 @@ def title(row: Mapping[str, Any], event: str) -> str:
     return f"[{mark}] {row['model']}: {row['title']}{again}"
 
 
-def body(row: Mapping[str, Any], event: str) -> str:
-    """The whole message: the signals furthest upstream first, which is where to begin to look."""
+def body(row: Mapping[str, Any], event: str, url: str = "") -> str:
+    """The whole message: the signals furthest upstream first, and what may have caused them.
+
+    Parameters
+    ----------
+    url
+        Where Dagster's pages are; "" for no links.
+    """
     stored = json.loads(row["signals"])
     ordered = sorted(stored, key=lambda one: (one["signal"]["tier"], one["first"], one["signal"]["key"]))
     ended = f", resolved on {row['resolved_on']}" if event == "resolved" else ""
@@ -35,12 +41,29 @@ def body(row: Mapping[str, Any], event: str) -> str:
         "furthest upstream first:",
         *(f"- {_signal(one)}" for one in ordered[:MOST]),
         *([f"- and {len(ordered) - MOST} more"] if len(ordered) > MOST else []),
+        *_suspects(row),
         f"owners: {', '.join(row['owners'])}",
         f"runbook: {row['runbook']}",
         f"Dagster: {', '.join(_checks(row, ordered))}",
-        f"mlobs incidents show {row['incident']}",
+        *_links(row, ordered, url.rstrip("/")),
+        f"mlobs explain {row['model']} {row['incident']}",
     ]
     return "\n".join(lines)
+
+
+def _suspects(row: Mapping[str, Any]) -> list[str]:
+    found = json.loads(row.get("suspects") or "[]")
+    return ["suspects:", *(f"- {one['text']}" for one in found)] if found else []
+
+
+def _links(row: Mapping[str, Any], stored: list[dict[str, Any]], url: str) -> list[str]:
+    """Pages of the assets that show it, at their first days."""
+    first: dict[str, str] = {}
+    for one in stored if url else ():
+        first.setdefault(one["signal"]["check"].partition("/")[0], one["first"])
+    return [
+        f"{url}/assets/{row['model']}/{asset}?view=partitions&partition={day}" for asset, day in first.items()
+    ]
 
 
 def _signal(stored: Mapping[str, Any]) -> str:

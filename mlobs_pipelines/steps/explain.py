@@ -14,7 +14,7 @@ import numpy as np
 from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.core.causes import Effect, Ranked, Suspect, ranked
 from mlobs_pipelines.core.incidents import Incident
-from mlobs_pipelines.steps.bins import load_baselines
+from mlobs_pipelines.steps.bins import BaselineError, load_baselines
 from mlobs_pipelines.steps.series import Key, Panel, daily
 from mlobs_pipelines.steps.suspects import (
     SIGNS,
@@ -76,7 +76,11 @@ def gather(walk: Walk, first: date, last: date) -> Evidence:
 
 def _importance(walk: Walk) -> dict[str, dict[str, float]]:
     found = {}
-    for version, baseline in load_baselines(walk).items():
+    try:
+        baselines = load_baselines(walk)
+    except BaselineError:  # deliveries can fail before any training set was measured
+        return {}
+    for version, baseline in baselines.items():
         known = {name: binned.importance for name, binned in baseline.features.items()}
         largest = max((value for value in known.values() if np.isfinite(value)), default=0.0)
         found[version] = {

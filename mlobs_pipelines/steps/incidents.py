@@ -16,6 +16,7 @@ import pyarrow as pa
 from mlobs_pipelines.core.incidents import Action, Incident, Member, Signal, State, advance
 from mlobs_pipelines.steps.faults import fault_signals
 from mlobs_pipelines.steps.signals import Dated, metric_signals, slo_signals
+from mlobs_pipelines.steps.suspected import NONE, suspected
 from mlobs_pipelines.steps.walk import Outcome, Outcomes, Walk, report
 from mlobs_pipelines.store.lake import Lake, TableLayout
 from mlobs_pipelines.store.standing import current
@@ -45,7 +46,8 @@ def follow(walk: Walk, days: Sequence[date]) -> Outcomes:
 
     def compute() -> pa.Table:
         kept.update(_folded(walk, before, signals))
-        rows = [_row(walk, one, day) for day, found in kept.items() for one in found]
+        causes = suspected(walk, _causes(walk, before), kept)
+        rows = [_row(walk, one, day, causes[day, one.id]) for day, found in kept.items() for one in found]
         return pa.Table.from_pylist(rows, schema=INCIDENTS.schema)
 
     keys = [(day.isoformat(),) for day in wanted]
@@ -58,6 +60,12 @@ def follow(walk: Walk, days: Sequence[date]) -> Outcomes:
         date.fromisoformat(key): Outcome(0, version.rows, 0, version)
         for (key,), version in sorted(versions.items())
     }
+
+
+def _causes(walk: Walk, day: date | None) -> dict[str, str]:
+    """Suspects that were kept with the incidents of a day."""
+    rows = _rows(walk, day) if day else []
+    return {row["incident"]: row["suspects"] or NONE for row in rows}
 
 
 def _partitions(lake: Lake, model: str) -> Iterable[tuple[str, ...]]:
@@ -101,8 +109,14 @@ def _actions(walk: Walk) -> list[Action]:
 
 
 def _stored(walk: Walk, day: date) -> list[Incident]:
-    rows = walk.lake.read(walk.model, INCIDENTS, where={"day": day.isoformat()}).to_pylist()
-    return [incident_of(row) for row in rows]
+    return [incident_of(row) for row in _rows(walk, day)]
+
+
+def _rows(walk: Walk, day: date) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = walk.lake.read(
+        walk.model, INCIDENTS, where={"day": day.isoformat()}
+    ).to_pylist()
+    return found
 
 
 def incident_of(row: Mapping[str, Any]) -> Incident:
@@ -126,7 +140,7 @@ def _member(stored: Mapping[str, Any]) -> Member:
     return Member(signal, **days, failures=stored["failures"], passes=stored["passes"])
 
 
-def _row(walk: Walk, incident: Incident, day: date) -> dict[str, Any]:
+def _row(walk: Walk, incident: Incident, day: date, suspects: str) -> dict[str, Any]:
     monitor = walk.spec.monitor
     return {
         "model": walk.model,
@@ -149,6 +163,7 @@ def _row(walk: Walk, incident: Incident, day: date) -> dict[str, Any]:
         "owners": list(monitor.owners),
         "runbook": monitor.runbook,
         "signals": _text([_plain(one) for one in incident.members]),
+        "suspects": suspects,
         "as_of": walk.as_of,
         "run_id": walk.commit.get("run_id", ""),
         "day": day.isoformat(),

@@ -48,7 +48,7 @@ class Message:
 
 
 def notify(
-    walk: Walk, channels: Mapping[str, Sequence[str]], now: datetime, send: Send
+    walk: Walk, channels: Mapping[str, Sequence[str]], now: datetime, send: Send, url: str = ""
 ) -> list[tuple[Message, str]]:
     """Send what is due now, and write down what came of it.
 
@@ -58,6 +58,8 @@ def notify(
         Addresses by the name of the channel.
     send
         Takes addresses, title, body and kind; raises `ChannelError`.
+    url
+        Where Dagster's pages are, for links; "" for none.
 
     Returns
     -------
@@ -65,7 +67,8 @@ def notify(
         Each with what came of it: sent, failed, dead, or why it waits.
     """
     return [
-        (message, message.waits or _sent(walk, channels, now, send, message)) for message in due(walk, now)
+        (message, message.waits or _sent(walk, channels, now, send, message, url))
+        for message in due(walk, now)
     ]
 
 
@@ -139,10 +142,10 @@ def _message(route: Route, row: Row, event: str, ledger: Sequence[Row], now: dat
 
 
 def _sent(
-    walk: Walk, channels: Mapping[str, Sequence[str]], now: datetime, send: Send, message: Message
+    walk: Walk, channels: Mapping[str, Sequence[str]], now: datetime, send: Send, message: Message, url: str
 ) -> str:
     row, event = message.row, message.event
-    head, text = title(row, event), body(row, event)
+    head, text = title(row, event), body(row, event, url)
     state, error = "sent", ""
     try:
         kind = "resolved" if event == "resolved" else row["severity"]

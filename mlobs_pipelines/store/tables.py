@@ -230,6 +230,7 @@ INCIDENTS = TableLayout(
                 owners=pa.list_(pa.string()),
                 runbook=pa.string(),
                 signals=pa.string(),
+                suspects=pa.string(),
                 as_of=UTC_MICROSECONDS,
                 run_id=pa.string(),
             ),

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from mlobs_pipelines.defs.resources import Site
 from mlobs_pipelines.store.tables import INCIDENTS
-from tests.defs.conftest import CONTRACTS, MISSING, MODEL, PARTIAL, REFUSED, REPLAY
+from tests.defs.conftest import CONTRACTS, MISSING, MODEL, PARTIAL, REFUSED, REPLAY, REPLAYED
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +105,20 @@ def test_open_incidents_are_explained_worst_first(command, found):
     said = command(MODEL, told[0]["incident"], group="explain").stdout
     assert "no suspect: nothing that is upstream" in said
     assert "did you mean" in command(MODEL, told[0]["incident"][:-1], group="explain", code=2).output
+
+
+def test_one_prediction_is_traced(command, season):
+    """`trace` tells its stages; asked for values it leaves an audit; an unknown id is wrong usage."""
+    rows = season.site.lake.read(MODEL, "prediction_log", where={"day": REPLAYED}, columns=["prediction_id"])
+    name = rows.column("prediction_id")[0].as_py()
+    stages = json.loads(command(MODEL, name, "--format", "json", group="trace").stdout)
+    assert {"delivered", "repeated", "logged", "joined", "counted"} <= {one["stage"] for one in stages}
+    shown = command(MODEL, name, "--show-values", group="trace").stdout
+    assert "beside what was known then" in shown
+    audit = command(MODEL, "--action", "trace.show_values", "--format", "json", group="audit").stdout
+    assert [one["object"] for one in json.loads(audit)] == ["prediction"]
+    assert name not in audit
+    assert "has no prediction of this id" in command(MODEL, "nobody", group="trace", code=2).output
 
 
 def test_sending_takes_routes(command):

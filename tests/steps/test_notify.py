@@ -15,6 +15,9 @@ from tests.post import Mailbox, Webhook, served
 from tests.steps.loans import KEYS, walk_of
 
 NOW = datetime(2024, 3, 5, 12, tzinfo=UTC)
+SUSPECTS = json.dumps(
+    [{"what": "skew of amount", "text": "skew of amount (skew_mismatch_share 0 to 0.9 since …)"}]
+)
 TOLD = {"metric": "psi", "feature": "amount", "window": "7d", "reason": "0.4 is above 0.25", "n": 900}
 
 
@@ -47,12 +50,12 @@ def _row(day, name="loan_risk-20240303-aaaaaa", severity="critical", state="open
     facts = {"opened_on": NOW.date(), "resolved_on": NOW.date(), "signals": json.dumps(stored)}
     about = {"model": "loan_risk", "incident": name, "severity": severity, "state": state, "day": day}
     owned = {"owners": ["team:credit"], "runbook": "https://example.org/r", "segments": ["region=north"]}
-    return {**plain, **facts, **about, **owned, **more}
+    return {**plain, **facts, **about, **owned, "suspects": SUSPECTS, **more}
 
 
-def outcomes(walk, channels=None, now=NOW, carry=send):
+def outcomes(walk, channels=None, now=NOW, carry=send, url=""):
     """What became of each message."""
-    return [f"{one.event} {what}" for one, what in notify(walk, channels or {}, now, carry)]
+    return [f"{one.event} {what}" for one, what in notify(walk, channels or {}, now, carry, url)]
 
 
 def carried(told):
@@ -71,7 +74,7 @@ def test_a_webhook_and_a_mailbox_get_the_whole_message_once(walk):
                 f"mailto://127.0.0.1:{mail.server_address[1]}/?from=ml@example.org&to=me@example.org&mode=insecure"
             ],
         }
-        assert outcomes(walk, channels) == ["opened sent", "opened sent"]
+        assert outcomes(walk, channels, url="http://dagster.test") == ["opened sent", "opened sent"]
         assert outcomes(walk, channels) == []
         stand(walk, {"state": "resolved"})
         assert outcomes(walk, channels) == ["resolved sent", "resolved sent"]
@@ -81,6 +84,10 @@ def test_a_webhook_and_a_mailbox_get_the_whole_message_once(walk):
     assert (first["type"], last["type"]) == ("failure", "success")
     for part in ("0.4 is above 0.25", "since 2024-03-03", "team:credit", "https://example.org/r"):
         assert part in first["message"]
+    assert "suspects:\n- skew of amount (skew_mismatch_share 0 to 0.9" in first["message"]
+    page = "http://dagster.test/assets/loan_risk/metrics?view=partitions&partition=2024-03-03"
+    assert page in first["message"]
+    assert page not in last["message"]
     assert "loan_risk/metrics/drift of 2024-03-03" in first["message"]
     assert "drift of amount" in posted
     assert KEYS.current.key_id not in first["message"]
