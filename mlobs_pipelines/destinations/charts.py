@@ -27,6 +27,7 @@ VERDICT_COLOURS = {"fail": "#a4161a", "undecided": "#e9b949", "pass": "#cfe3dc"}
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 FULL_WIDTH = 1150
 HALF_WIDTH = 556
+MOST_DAYS = 180
 
 
 def colour_of(versions: Sequence[str]) -> dict[str, str]:
@@ -110,7 +111,7 @@ def trend(
         scale=alt.Scale(domain=_domain(rows), zero=False, nice=True, clamp=False),
         axis=alt.Axis(format=how.axis, tickCount=5, title=None),
     )
-    base = alt.Chart(inline(_trend_point(row) for row in rows)).encode(
+    base = alt.Chart(inline(_trend_point(row) for row in thinned(rows))).encode(
         x=day_axis(domain=days), color=version_colour(colours)
     )
     layers = [
@@ -123,6 +124,17 @@ def trend(
         base.mark_point(size=120, opacity=0).encode(y, tooltip=_trend_tooltips(how)),
     ]
     return finish(alt.layer(*layers, width=width, height=170))
+
+
+def thinned(rows: Sequence[Row]) -> list[Row]:
+    """Of windows that overlap, no more days than a line has room for, counted back from the newest.
+
+    Single days are all kept: each says something of its own.
+    """
+    ends = [row["window_end"] for row in rows]
+    newest = max(ends)
+    step = -(-((newest - min(ends)).days + 1) // MOST_DAYS) if rows[0]["window"] != "1d" else 1
+    return [row for row in rows if (newest - row["window_end"]).days % step == 0]
 
 
 def _thinner_on_top(colours: Mapping[str, str]) -> alt.StrokeWidth:

@@ -19,6 +19,7 @@ from mlobs_pipelines.destinations.charts import (
     finish,
     inline,
     rounded,
+    thinned,
     version_colour,
 )
 from mlobs_pipelines.destinations.report_rows import Row
@@ -30,7 +31,7 @@ def by_segment(rows: Sequence[Row], days: Sequence[date], *, width: int = HALF_W
     values = sorted({words.segment(row) for row in rows})
     scale = alt.Scale(domain=values, range=[*VERSION_COLOURS, "#b03a6e", "#5c7a29"][: len(values)])
     y = alt.Y("y:Q", scale=alt.Scale(zero=False), axis=alt.Axis(format=how.axis, tickCount=5, title=None))
-    base = alt.Chart(inline(_of_segment(row) for row in rows)).encode(
+    base = alt.Chart(inline(_of_segment(row) for row in thinned(rows))).encode(
         x=day_axis(domain=days),
         color=alt.Color("s:N", scale=scale, legend=alt.Legend(title=None, orient="top", labelLimit=160)),
     )
@@ -49,7 +50,10 @@ def estimated(
 ) -> Spec:
     """An estimate (dashed, with its band) beside the value that labels gave (solid), by day and version."""
     how = words.scale(known[0]["metric"] if known else guessed[0]["metric"], guessed[0]["unit"])
-    points = [*(_point(row, "estimated") for row in guessed), *(_point(row, "labels") for row in known)]
+    points = [
+        *(_point(row, "estimated") for row in thinned(guessed)),
+        *(_point(row, "labels") for row in (thinned(known) if known else ())),
+    ]
     y = alt.Y("y:Q", scale=alt.Scale(zero=False), axis=alt.Axis(format=how.axis, tickCount=5, title=None))
     dash = alt.Scale(domain=["estimated", "labels"], range=[[4, 3], [1, 0]])
     base = alt.Chart(inline(points)).encode(x=day_axis(domain=days), color=version_colour(colours))

@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -17,6 +18,9 @@ from rich.text import Text
 Row = Mapping[str, Any]
 GAP = "  "
 HASH_SHOWN = 16
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# Characters that move a terminal's cursor, or turn the direction of what follows
+UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 STYLES = {"fail": "bold red", "undecided": "yellow", "pass": "green", "provisional": "yellow"}
 
 
@@ -36,6 +40,11 @@ class Column:
     cells: tuple[str, ...]
     right: bool = False
     spare: int = 0
+
+    def __post_init__(self) -> None:
+        """Show characters that a terminal would act on as what they are: not to be seen."""
+        shown = (UNSEEN.sub("\N{REPLACEMENT CHARACTER}", " ".join(one.split("\n"))) for one in self.cells)
+        object.__setattr__(self, "cells", tuple(shown))
 
     @property
     def width(self) -> int:
@@ -86,16 +95,23 @@ def as_json(rows: Sequence[Row]) -> str:
 
 
 def as_csv(rows: Sequence[Row], columns: Sequence[str]) -> str:
-    """A header and a line per row; the header is there without rows too."""
+    """A header and a line per row; the header is there without rows too.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe before it.
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, list(columns), lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: _iso(value) for name, value in row.items()} for row in rows)
+    writer.writerows({name: _harmless(_iso(value)) for name, value in row.items()} for row in rows)
     return text.getvalue()
 
 
 def _finite(value: object) -> object:
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _harmless(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def _iso(value: object) -> object:

@@ -73,11 +73,11 @@ def _of_all_rows(walk: Walk) -> Iterator[pa.Table]:
 
 
 def _windows(walk: Walk, metric: str, preferred: str) -> list[str]:
-    """Windows in which a metric may be shown: those that are judged, and the one it is shown in otherwise."""
+    """Windows in which a metric is shown: those that are judged, else the preferred one, else any."""
     monitor = walk.spec.monitor
     judged = {str(one.window) for one in monitor.objectives if one.metric == metric}
     there = {str(window) for window in monitor.windows}
-    return sorted(judged | ({preferred} if preferred in there else there))
+    return sorted(judged or ({preferred} if preferred in there else there))
 
 
 def _of_segments(walk: Walk, last: date) -> list[pa.Table]:
