@@ -7,9 +7,6 @@ Heavy imports stay inside the commands that need them, so that reading commands 
 import warnings
 from contextlib import suppress
 
-from pydantic import ValidationError
-from pydantic_settings import SettingsError
-
 from mlobs_pipelines.cli import (
     alerts,
     awaited,
@@ -29,10 +26,6 @@ from mlobs_pipelines.cli import (
     triangle,
 )
 from mlobs_pipelines.cli.root import app, err, fail
-from mlobs_pipelines.contracts.problems import ContractError
-from mlobs_pipelines.settings import Settings
-from mlobs_pipelines.store.lake import LakeError
-from mlobs_pipelines.telemetry.logs import tell
 
 __all__ = [
     "alerts",
@@ -59,16 +52,32 @@ __all__ = [
 def main() -> None:
     """Run the command; expected errors become one message on stderr."""
     warnings.simplefilter("ignore")
-    with suppress(ValidationError, SettingsError):  # commands that need settings tell what is wrong with them
-        form = Settings().log_format
-        tell(form)
-        err.as_lines = form == "json"
+    with suppress(ValueError):  # commands that need settings tell what is wrong with them
+        _tell_as_set()
     try:
         app()
-    except ValidationError as error:
+    except (ValueError, OSError, RuntimeError) as error:
+        fail(*_told(error))
+
+
+def _tell_as_set() -> None:
+    """Have messages take the form that the settings name."""
+    from mlobs_pipelines.settings import Settings
+    from mlobs_pipelines.telemetry.logs import tell
+
+    form = Settings().log_format
+    tell(form)
+    err.as_lines = form == "json"
+
+
+def _told(error: Exception) -> tuple[str, int]:
+    """What an expected error says, and the exit code it ends with."""
+    from pydantic import ValidationError
+    from pydantic_settings import SettingsError
+
+    from mlobs_pipelines.contracts.problems import ContractError
+
+    if isinstance(error, ValidationError):
         told = (f"MLOBS_{'_'.join(map(str, item['loc'])).upper()}: {item['msg']}" for item in error.errors())
-        fail("; ".join(told), 2)
-    except (ContractError, SettingsError) as error:
-        fail(str(error), 2)
-    except (LakeError, ValueError, OSError, RuntimeError) as error:
-        fail(str(error), 1)
+        return "; ".join(told), 2
+    return str(error), 2 if isinstance(error, ContractError | SettingsError) else 1

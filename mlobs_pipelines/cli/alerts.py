@@ -10,11 +10,8 @@ import typer
 
 from mlobs_pipelines.cli.output import Format, Output, print_rows, sheet_of
 from mlobs_pipelines.cli.root import Model, app, known, lake, moment_of, out, spec_of, stop
-from mlobs_pipelines.settings import Settings
-from mlobs_pipelines.store.tables import NOTIFICATIONS
 
 STATES = ("sent", "failed", "dead")
-SHOWN = NOTIFICATIONS.schema.names
 COLUMNS = [
     ("at", "at", 0),
     ("channel", "channel", 0),
@@ -41,6 +38,7 @@ def send(
         stop(f"{model} has no routes: write incidents.routes in its monitor.yaml", 2)
     from mlobs_pipelines.defs.resources import Site
     from mlobs_pipelines.destinations.channels import send as carry
+    from mlobs_pipelines.settings import Settings
     from mlobs_pipelines.steps import notify
 
     settings = Settings()
@@ -64,12 +62,16 @@ def list_(
     form: Output = Format.TABLE,
 ) -> None:
     """List what was sent, what failed, and what was given up (dead) with its text."""
+    from mlobs_pipelines.store.tables import NOTIFICATIONS
+
     known("state", state, STATES)
     spec_of(model)
     rows = [
         row for row in lake().read(model, NOTIFICATIONS).to_pylist() if not state or row["state"] in state
     ]
-    print_rows(rows, form, SHOWN, lambda some: sheet_of([_plain(row) for row in some], COLUMNS))
+    print_rows(
+        rows, form, NOTIFICATIONS.schema.names, lambda some: sheet_of([_plain(row) for row in some], COLUMNS)
+    )
 
 
 def _line(message: Any, what: str) -> str:  # noqa: ANN401 - a Message, whose module loads late

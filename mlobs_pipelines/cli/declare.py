@@ -6,8 +6,6 @@ import typer
 
 from mlobs_pipelines.cli.output import count
 from mlobs_pipelines.cli.root import app, folders, known, out, stop
-from mlobs_pipelines.contracts.folder import check_folder
-from mlobs_pipelines.core.metrics import METRICS
 
 
 @app.command()
@@ -15,6 +13,9 @@ def check(
     model: Annotated[str | None, typer.Argument(help="One model; all of them by default.")] = None,
 ) -> None:
     """Validate contracts and monitors; every problem is printed with file and line."""
+    from mlobs_pipelines.contracts.folder import check_folder
+    from mlobs_pipelines.core.metrics import METRICS
+
     found = {folder.name: folder for folder in folders()}
     if not found:
         stop("no model is declared; a model is a folder with monitor.yaml and three contracts", 2)

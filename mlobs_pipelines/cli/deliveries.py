@@ -6,7 +6,7 @@ The records are written by the ingest step; what they mean for a day is a check 
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,8 +14,9 @@ from mlobs_pipelines.cli.output import Format, Output, count, print_rows, sheet_
 from mlobs_pipelines.cli.root import DAY, Model, app, known, lake, spec_of
 from mlobs_pipelines.contracts.odcs import DATASETS
 from mlobs_pipelines.destinations.terminal import Sheet
-from mlobs_pipelines.store.lake import Between, Lake, Where
-from mlobs_pipelines.store.tables import DELIVERIES
+
+if TYPE_CHECKING:
+    from mlobs_pipelines.store.lake import Between, Lake, Where
 
 COUNTS = ("rows_in", "accepted", "repeated", "quarantined", "refused", "sampled_out")
 NAMES = ["day", "dataset", "delivery", "state", *COUNTS, "contract_version", "at_source", "reason"]
@@ -64,13 +65,17 @@ def deliveries(
     print_rows([row for row in rows if not state or row["state"] in state], form, NAMES, _with_sums)
 
 
-def span(first: datetime | None, last: datetime | None) -> Between:
+def span(first: datetime | None, last: datetime | None) -> "Between":
     """Days of delivery as a filter of partitions."""
+    from mlobs_pipelines.store.lake import Between
+
     ends = [end.date().isoformat() if end else None for end in (first, last)]
     return Between(*ends)
 
 
-def _records(stored: Lake, model: str, datasets: Sequence[str], days: Between) -> list[dict[str, Any]]:
+def _records(stored: "Lake", model: str, datasets: Sequence[str], days: "Between") -> list[dict[str, Any]]:
+    from mlobs_pipelines.store.tables import DELIVERIES
+
     where: Where = {"dataset": list(datasets), "day": days}
     rows: list[dict[str, Any]] = stored.read(model, DELIVERIES, where=where, columns=NAMES).to_pylist()
     return sorted(rows, key=lambda row: (row["day"], row["dataset"], row["delivery"]))

@@ -14,7 +14,6 @@ from mlobs_pipelines.cli.incidents import heading
 from mlobs_pipelines.cli.output import Format, Output, print_rows, sheet_of
 from mlobs_pipelines.cli.root import Model, app, err, known, lake, spec_of
 from mlobs_pipelines.destinations import terminal
-from mlobs_pipelines.settings import Settings
 
 if TYPE_CHECKING:
     from mlobs_pipelines.steps.walk import Walk
@@ -45,6 +44,7 @@ def explain(
 ) -> None:
     """Rank what may have caused an incident, with what each rests on and the materializations to open."""
     from mlobs_pipelines.defs.resources import Site
+    from mlobs_pipelines.settings import Settings
 
     spec, rows = spec_of(model), _asked(model, incident)
     if not rows:

@@ -10,12 +10,8 @@ import typer
 from mlobs_pipelines.cli.output import Format, Output, print_rows, sheet_of
 from mlobs_pipelines.cli.root import DAY, app, err, folders, known, lake, out, spec_of, stop, usage
 from mlobs_pipelines.destinations import terminal
-from mlobs_pipelines.settings import Settings, operating_user
-from mlobs_pipelines.store.standing import current
-from mlobs_pipelines.store.tables import INCIDENTS
 
 STATES = ("open", "acknowledged", "muted", "resolved")
-SHOWN = [name for name in INCIDENTS.schema.names if name not in {"run_id", "signals", "suspects"}]
 COLUMNS = [
     ("incident", "incident", 0),
     ("severity", "severity", 0),
@@ -47,16 +43,19 @@ def list_(
     form: Output = Format.TABLE,
 ) -> None:
     """List incidents as they stood last, the latest first."""
+    from mlobs_pipelines.store.standing import current
+
     known("state", state, STATES)
     names = [folder.name for folder in folders()]
     known("model", [model] if model else None, names)
     ends = (first.date() if first else None, last.date() if last else None)
     rows = [row for name in ([model] if model else names) for row in current(lake(), name, *ends)]
-    mine = [{name: row[name] for name in SHOWN} for row in rows if not state or row["state"] in state]
+    shown = _shown()
+    mine = [{name: row[name] for name in shown} for row in rows if not state or row["state"] in state]
     if not mine and form is Format.TABLE:
         err.print("no incident")
         return
-    print_rows(mine, form, SHOWN, _sheet)
+    print_rows(mine, form, shown, _sheet)
 
 
 @group.command()
@@ -66,7 +65,7 @@ def show(incident: Which, form: Output = Format.TABLE) -> None:
     signals = json.loads(row["signals"])
     if form is Format.JSON:
         causes = json.loads(row["suspects"] or "[]")
-        plain = {**{name: row[name] for name in SHOWN}, "signals": signals, "suspects": causes}
+        plain = {**{name: row[name] for name in _shown()}, "signals": signals, "suspects": causes}
         typer.echo(terminal.as_json([plain]))
         return
     if form is Format.TABLE:
@@ -106,6 +105,7 @@ def resolve(incident: Which, reason: Reason = "") -> None:
 def _act(incident: str, kind: str, reason: str, until: date | None = None) -> None:
     row = _find(incident)
     from mlobs_pipelines.defs.resources import Site
+    from mlobs_pipelines.settings import Settings, operating_user
     from mlobs_pipelines.steps.incidents import act
 
     site = Site(Settings())
@@ -118,6 +118,8 @@ def _act(incident: str, kind: str, reason: str, until: date | None = None) -> No
 
 def _find(incident: str) -> dict[str, Any]:
     """An incident as it stood last; ends the command where there is none."""
+    from mlobs_pipelines.store.standing import current
+
     models = [folder.name for folder in folders()]
     mine = next((name for name in models if incident.startswith(f"{name}-")), None)
     rows = current(lake(), mine) if mine else []
@@ -126,6 +128,13 @@ def _find(incident: str) -> dict[str, Any]:
         known("incident", [incident], [row["incident"] for row in rows])
         stop(f"unknown incident {incident}", 2)
     return found
+
+
+def _shown() -> list[str]:
+    """Names of an incident's columns that are printed."""
+    from mlobs_pipelines.store.tables import INCIDENTS
+
+    return [name for name in INCIDENTS.schema.names if name not in {"run_id", "signals", "suspects"}]
 
 
 def _sheet(rows: Sequence[Mapping[str, Any]]) -> terminal.Sheet:

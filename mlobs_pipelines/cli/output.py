@@ -6,8 +6,9 @@ Which rows are printed is the commands' business; how a table fits a terminal is
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -15,7 +16,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from mlobs_pipelines.cli.root import err, out
 from mlobs_pipelines.destinations import terminal
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 MOST_ROWS = 500
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Format(StrEnum):
@@ -27,6 +32,21 @@ class Format(StrEnum):
 
 
 Output = Annotated[Format, typer.Option("--format", help="How to print.")]
+
+
+def rows_of(table: "pa.Table") -> list[dict[str, Any]]:
+    """Rows of a stored table; Arrow would import pandas to make its instants, as long as all else takes."""
+    import pyarrow.compute as pc
+
+    instants = [field.name for field in table.schema if str(field.type) == "timestamp[us, tz=UTC]"]
+    for name in instants:
+        place = table.schema.get_field_index(name)
+        table = table.set_column(place, name, pc.cast(table.column(name), "int64"))
+    rows: list[dict[str, Any]] = table.to_pylist()
+    for row in rows:
+        for name in instants:
+            row[name] = None if row[name] is None else _EPOCH + timedelta(microseconds=row[name])
+    return rows
 
 
 def print_rows(

@@ -9,10 +9,6 @@ import typer
 
 from mlobs_pipelines.cli.output import count
 from mlobs_pipelines.cli.root import From, Model, To, acted, app, lake, out, spec_of, stop
-from mlobs_pipelines.settings import Settings
-from mlobs_pipelines.store.lake import Between
-from mlobs_pipelines.store.metric_store import MetricStore
-from mlobs_pipelines.store.tables import METRICS
 
 
 @app.command()
@@ -29,6 +25,10 @@ def publish(
     Values that it holds already are left alone: publishing again changes nothing.
     """
     from mlobs_pipelines.destinations import postgres
+    from mlobs_pipelines.settings import Settings
+    from mlobs_pipelines.store.lake import Between
+    from mlobs_pipelines.store.metric_store import MetricStore
+    from mlobs_pipelines.store.tables import METRICS
 
     spec_of(model)
     url = Settings().mirror_url

@@ -15,14 +15,12 @@ import typer
 from mlobs_pipelines.cli.deliveries import Datasets, First, Last, span
 from mlobs_pipelines.cli.output import Format, Output, count, print_rows, sheet_of
 from mlobs_pipelines.cli.root import Model, acted, app, err, known, lake, out, spec_of, stop
-from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.contracts.odcs import DATASETS
-from mlobs_pipelines.settings import Settings, operating_user
-from mlobs_pipelines.store.lake import Between, Lake
-from mlobs_pipelines.store.tables import QUARANTINE
 
 if TYPE_CHECKING:
+    from mlobs_pipelines.contracts.folder import ModelSpec
     from mlobs_pipelines.steps.ingest.release import Released
+    from mlobs_pipelines.store.lake import Between, Lake
 
 KEPT = (*DATASETS, "prediction_log")
 GROUP = ["dataset", "day", "delivery", "rule", "contract_version"]
@@ -46,7 +44,7 @@ class _Chosen:
 
     model: str
     datasets: Sequence[str]
-    days: Between
+    days: "Between"
     rules: Collection[str]
     deliveries: Collection[str]
 
@@ -156,6 +154,8 @@ def _choose(
     names: list[str] | None,
 ) -> tuple[_Chosen, list[dict[str, Any]]]:
     """Hold options against what there is; also gives the rows of the partitions without their content."""
+    from mlobs_pipelines.store.tables import QUARANTINE
+
     spec_of(model)
     known("dataset", datasets, KEPT)
     chosen = _Chosen(model, datasets or KEPT, span(*ends), rules or (), names or ())
@@ -168,8 +168,10 @@ def _choose(
     return chosen, rows
 
 
-def _whole(stored: Lake, chosen: _Chosen, limit: int) -> Iterator[dict[str, Any]]:
+def _whole(stored: "Lake", chosen: _Chosen, limit: int) -> Iterator[dict[str, Any]]:
     """The first rows that are meant, with their content, read by batches."""
+    from mlobs_pipelines.store.tables import QUARANTINE
+
     if not stored.exists(chosen.model, QUARANTINE.name):
         return
     batches = stored.dataset(chosen.model, QUARANTINE, where=chosen.where).to_batches(batch_size=8192)
@@ -180,8 +182,9 @@ def _whole(stored: Lake, chosen: _Chosen, limit: int) -> Iterator[dict[str, Any]
             return
 
 
-def _release(spec: ModelSpec, chosen: _Chosen, *, dry_run: bool) -> "dict[str, Released]":
+def _release(spec: "ModelSpec", chosen: _Chosen, *, dry_run: bool) -> "dict[str, Released]":
     from mlobs_pipelines.defs.resources import Site
+    from mlobs_pipelines.settings import Settings, operating_user
     from mlobs_pipelines.steps.ingest import release as step
 
     site = Site(Settings())
@@ -195,7 +198,7 @@ def _release(spec: ModelSpec, chosen: _Chosen, *, dry_run: bool) -> "dict[str, R
     }
 
 
-def _tell(spec: ModelSpec, told: "dict[str, Released]", *, dry_run: bool) -> None:
+def _tell(spec: "ModelSpec", told: "dict[str, Released]", *, dry_run: bool) -> None:
     rows, passed = (sum(getattr(one, name) for one in told.values()) for name in ("rows", "passed"))
     if not rows:
         err.print("nothing found: no row that is meant waits in quarantine")
@@ -221,7 +224,7 @@ def _lines(dataset: str, told: "Released") -> Iterator[dict[str, Any]]:
                 yield {"dataset": dataset, "rule": rule, "rows": rows, "now": f"still fails: {reason}"}
 
 
-def _say_days(spec: ModelSpec, told: "dict[str, Released]") -> None:
+def _say_days(spec: "ModelSpec", told: "dict[str, Released]") -> None:
     for dataset, one in told.items():
         if one.changed:
             days = f"{min(one.changed)} to {max(one.changed)}"
@@ -238,7 +241,7 @@ def _say_days(spec: ModelSpec, told: "dict[str, Released]") -> None:
         )
 
 
-def _reach(spec: ModelSpec, dataset: str, changed: Collection[date]) -> tuple[date, date]:
+def _reach(spec: "ModelSpec", dataset: str, changed: Collection[date]) -> tuple[date, date]:
     """First and last day of predictions whose numbers rest on changed days of a dataset."""
     monitor, first, last = spec.monitor, min(changed), max(changed)
     if dataset == "labels":

@@ -2,20 +2,17 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlobs_pipelines.cli.output import Format, Output, print_rows
+from mlobs_pipelines.cli.output import Format, Output, print_rows, rows_of
 from mlobs_pipelines.cli.root import AsOf, From, Model, To, acted, app, known, lake, moment_of, out, spec_of
-from mlobs_pipelines.contracts.durations import format_duration
-from mlobs_pipelines.core.metrics import METRICS, Metric
 from mlobs_pipelines.core.vocabulary import Maturity, Verdict, Window
 from mlobs_pipelines.destinations import terminal
-from mlobs_pipelines.engine.folding import CROSS
-from mlobs_pipelines.settings import Settings
-from mlobs_pipelines.store.metric_store import ANY, MetricStore
-from mlobs_pipelines.store.tables import AUDIT, METRIC_COLUMNS
+
+if TYPE_CHECKING:
+    from mlobs_pipelines.core.metrics import Metric
 
 
 @app.command()
@@ -39,6 +36,10 @@ def metrics(
     form: Output = Format.TABLE,
 ) -> None:
     """Read the metric store: the latest value of every window, or what was known at a moment."""
+    from mlobs_pipelines.contracts.durations import format_duration
+    from mlobs_pipelines.engine.folding import CROSS
+    from mlobs_pipelines.store.metric_store import ANY, MetricStore
+
     spec, moment = spec_of(model), moment_of(as_of)
     monitor = spec.monitor
     known("metric", metric, spec.metrics)
@@ -58,7 +59,7 @@ def metrics(
         last=last.date() if last else None,
         as_of=moment,
     )
-    _print_metrics([row for row in rows.to_pylist() if not verdict or row["verdict"] in verdict], form)
+    _print_metrics([row for row in rows_of(rows) if not verdict or row["verdict"] in verdict], form)
 
 
 @app.command()
@@ -68,6 +69,8 @@ def define(
     form: Output = Format.TABLE,
 ) -> None:
     """Say what metrics are: unit, better direction, definition and the source of the formula."""
+    from mlobs_pipelines.core.metrics import METRICS
+
     known("metric", metric, registered := spec_of(model).metrics if model else METRICS)
     chosen = [registered[name] for name in metric or sorted(registered)]
     rows = [_defined(one) for one in chosen]
@@ -90,6 +93,7 @@ def report(
     """Write the self-contained HTML report of a model, from the metric store alone."""
     from mlobs_pipelines.defs.resources import Site
     from mlobs_pipelines.defs.tell import report_path
+    from mlobs_pipelines.settings import Settings
     from mlobs_pipelines.steps.tell import write_report
 
     spec, site = spec_of(model), Site(Settings())
@@ -104,16 +108,20 @@ def tables(model: Model, form: Output = Format.TABLE) -> None:
     """List a model's tables with size and content hash, to compare two lakes; without the audit."""
     from dataclasses import asdict
 
+    from mlobs_pipelines.store.tables import AUDIT
+
     spec_of(model)
     rows = [asdict(summary) for summary in lake().summary(model) if summary.table != AUDIT.name]
     print_rows(rows, form, list(rows[0]) if rows else [], terminal.records)
 
 
 def _print_metrics(rows: Sequence[dict[str, Any]], form: Format) -> None:
+    from mlobs_pipelines.store.tables import METRIC_COLUMNS
+
     print_rows(rows, form, METRIC_COLUMNS.names, terminal.metric_rows)
 
 
-def _defined(metric: Metric) -> dict[str, Any]:
+def _defined(metric: "Metric") -> dict[str, Any]:
     """One metric as a row."""
     better = {1: "higher", -1: "lower", 0: "neither"}[metric.direction]
     return {

@@ -22,8 +22,6 @@ from mlobs_pipelines.cli.root import (
     stop,
     usage,
 )
-from mlobs_pipelines.settings import Settings, operating_user
-from mlobs_pipelines.store import audit as trail
 
 if TYPE_CHECKING:
     from mlobs_pipelines.steps.retention import Line
@@ -70,6 +68,8 @@ def audit(
     form: Output = Format.TABLE,
 ) -> None:
     """List who ran, showed, exported, released or deleted what, and when; earliest first."""
+    from mlobs_pipelines.store import audit as trail
+
     spec_of(model)
     ends = {"first": first.date() if first else None, "last": last.date() if last else None}
     rows = trail.entries(lake(), model, actions=action, **ends)
@@ -80,6 +80,7 @@ def audit(
 def _lines(model: str, moment: datetime | None, *, apply: bool) -> "list[Line]":
     from mlobs_pipelines.defs.resources import Site
     from mlobs_pipelines.defs.retention import asked
+    from mlobs_pipelines.settings import Settings, operating_user
     from mlobs_pipelines.steps import retention as step
 
     spec, site = spec_of(model), Site(Settings())
@@ -112,6 +113,8 @@ def _shown(model: str, line: "Line") -> dict[str, Any]:
 
 
 def _sum_up(rows: list[dict[str, Any]], *, apply: bool) -> None:
+    from mlobs_pipelines.settings import Settings
+
     sums = {name: sum(row[name] for row in rows) for name in ("partitions", "rows", "files", "file_bytes")}
     verb = "deleted" if apply else "would be deleted"
     err.print(

@@ -9,18 +9,16 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
-from mlobs_pipelines.contracts.folder import ModelSpec, load_models
-from mlobs_pipelines.contracts.problems import suggestion
-from mlobs_pipelines.core.metrics import METRICS
-from mlobs_pipelines.settings import Settings, operating_user
-from mlobs_pipelines.store.audit import Detail, Entry, append
-from mlobs_pipelines.store.lake import Lake
+if TYPE_CHECKING:
+    from mlobs_pipelines.contracts.folder import ModelSpec
+    from mlobs_pipelines.store.audit import Detail
+    from mlobs_pipelines.store.lake import Lake
 
 app = typer.Typer(
     help="Monitor machine-learning models with Dagster: contracts, drift, skew, calibration, late labels.",
@@ -63,14 +61,20 @@ To = Annotated[
 
 def folders() -> list[Path]:
     """The folders of the models that are declared."""
+    from mlobs_pipelines.settings import Settings
+
     root = Settings().contracts
     if not root.is_dir():
         stop(f"no folder {root}: work in the project's folder, or set MLOBS_CONTRACTS", 2)
     return [path for path in sorted(root.iterdir()) if path.is_dir() and path.name[0] not in "._"]
 
 
-def spec_of(model: str) -> ModelSpec:
+def spec_of(model: str) -> "ModelSpec":
     """The declaration of a model; ends the command where there is none or it has problems."""
+    from mlobs_pipelines.contracts.folder import load_models
+    from mlobs_pipelines.core.metrics import METRICS
+    from mlobs_pipelines.settings import Settings
+
     known("model", [model], [folder.name for folder in folders()])
     return load_models(Settings().contracts, METRICS)[model]
 
@@ -79,6 +83,8 @@ def known(what: str, asked: Collection[str] | None, valid: Collection[str]) -> N
     """End the command as wrong usage if something was asked for that there is not, saying what there is."""
     unknown = sorted(set(asked or ()) - set(valid))
     if unknown:
+        from mlobs_pipelines.contracts.problems import suggestion
+
         near = suggestion(unknown[0], valid)
         guess = f" {near}" if near.startswith("did") else ""
         stop(
@@ -103,14 +109,20 @@ def usage() -> Iterator[None]:
         stop(str(error), 2)
 
 
-def lake() -> Lake:
+def lake() -> "Lake":
     """The tables of this installation."""
+    from mlobs_pipelines.settings import Settings
+    from mlobs_pipelines.store.lake import Lake
+
     settings = Settings()
     return Lake(settings.lake_root, settings.lake_options or None)
 
 
-def acted(model: str, action: str, what: str, details: Mapping[str, Detail]) -> None:
+def acted(model: str, action: str, what: str, details: "Mapping[str, Detail]") -> None:
     """Keep in the model's audit that this user did something to it just now."""
+    from mlobs_pipelines.settings import operating_user
+    from mlobs_pipelines.store.audit import Entry, append
+
     entry = Entry(datetime.now(UTC), operating_user(), action, what, details)
     append(lake(), model, entry, {})
 

@@ -28,13 +28,11 @@ from mlobs_pipelines.cli.root import (
 )
 from mlobs_pipelines.core.vocabulary import Window
 from mlobs_pipelines.destinations import terminal
-from mlobs_pipelines.settings import Settings
-from mlobs_pipelines.store.audit import Detail
-from mlobs_pipelines.store.lake import Lake
-from mlobs_pipelines.store.metric_store import MetricStore
 
 if TYPE_CHECKING:
     from mlobs_pipelines.defs import launch
+    from mlobs_pipelines.settings import Settings
+    from mlobs_pipelines.store.audit import Detail
 
 DEMO_MODEL = "flight_delays"
 SLIS = ("auc", "ece", "brier_score", "label_coverage")
@@ -64,6 +62,7 @@ def demo(
     Incidents: label-stall, skew-delay, skew-celsius, replay, renamed-column.
     """
     from mlobs_pipelines.demo import INCIDENTS, DemoPlan, build_landing
+    from mlobs_pipelines.settings import Settings
 
     known("incident", incident, INCIDENTS)
     if not landing_only:
@@ -98,6 +97,7 @@ def backfill(
     from mlobs_pipelines.definitions import build_defs
     from mlobs_pipelines.defs import launch
     from mlobs_pipelines.defs.resources import Site
+    from mlobs_pipelines.settings import Settings
     from mlobs_pipelines.steps import expired
 
     site = Site(Settings())
@@ -122,7 +122,7 @@ def backfill(
         stop(f"run {failed[0].run_id} of {failed[0].job} failed: {failed[0].error}", 1)
 
 
-def _summed(runs: "list[launch.Launched]", moment: datetime | None) -> dict[str, Detail]:
+def _summed(runs: "list[launch.Launched]", moment: datetime | None) -> "dict[str, Detail]":
     return {
         "as_of": moment.isoformat() if moment else None,
         "runs": len(runs),
@@ -143,7 +143,10 @@ def _timed(items: Iterator[Any]) -> Iterator[tuple[Any, float]]:
         started = time.monotonic()
 
 
-def _monthly(settings: Settings, first: date, last: date) -> list[dict[str, Any]]:
+def _monthly(settings: "Settings", first: date, last: date) -> list[dict[str, Any]]:
+    from mlobs_pipelines.store.lake import Lake
+    from mlobs_pipelines.store.metric_store import MetricStore
+
     store = MetricStore(Lake(settings.lake_root, settings.lake_options or None))
     rows = store.query(DEMO_MODEL, metrics=SLIS, windows=[str(Window.MONTH)], segments=[""], first=first)
     return [row for row in rows.to_pylist() if row["window_start"] <= last]

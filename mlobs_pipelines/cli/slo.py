@@ -9,8 +9,6 @@ import typer
 from mlobs_pipelines.cli.output import Format, Output, print_rows, sheet_of
 from mlobs_pipelines.cli.root import DAY, AsOf, Model, app, known, lake, moment_of, spec_of
 from mlobs_pipelines.destinations import terminal
-from mlobs_pipelines.store.latest import latest
-from mlobs_pipelines.store.tables import SLO_STATUS
 
 COLUMNS = [
     ("day", "day", 0),
@@ -43,6 +41,9 @@ def slo(
     form: Output = Format.TABLE,
 ) -> None:
     """Print error budgets: what is left as of the last day, how fast it goes, whether somebody is told."""
+    from mlobs_pipelines.store.latest import latest
+    from mlobs_pipelines.store.tables import SLO_STATUS
+
     known("SLO", name, [one.name for one in spec_of(model).monitor.slos])
     ends = (first.date() if first else None, last.date() if last else None)
     rows = latest(lake(), model, SLO_STATUS, *ends, moment_of(as_of)).to_pylist()

@@ -11,7 +11,6 @@ import typer
 from mlobs_pipelines.cli.output import Format, Output, print_rows, sheet_of
 from mlobs_pipelines.cli.root import Model, acted, app, spec_of, stop
 from mlobs_pipelines.destinations import terminal
-from mlobs_pipelines.settings import Settings
 
 CSV = ("stage", "model_version", "at", "what", "table", "day", "run_id", "table_version")
 COLUMNS = [
@@ -43,6 +42,7 @@ def trace(
 ) -> None:
     """Follow one prediction: delivery, quarantine, features as known then, label, windows, and their runs."""
     from mlobs_pipelines.defs.resources import Site
+    from mlobs_pipelines.settings import Settings
     from mlobs_pipelines.steps.trace import trace as follow
 
     walk = Site(Settings()).walk(spec_of(model), "trace")

@@ -4,17 +4,17 @@ What is computed is `steps.maturities`; other readings of the metric store are i
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import pyarrow as pa
 import typer
 
 from mlobs_pipelines.cli.output import Format, Output, print_rows
 from mlobs_pipelines.cli.root import AsOf, From, Model, To, app, known, lake, moment_of, out, spec_of, usage
-from mlobs_pipelines.contracts.durations import format_duration
 from mlobs_pipelines.core.vocabulary import Window
 from mlobs_pipelines.destinations import terminal
-from mlobs_pipelines.store.metric_store import ANY, MetricStore
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 COLUMNS = (
     *("model_version", "metric", "window", "window_start", "window_end", "maturity"),
@@ -37,6 +37,9 @@ def triangle(
     form: Output = Format.TABLE,
 ) -> None:
     """Show how windows developed: a metric with the labels known at each declared age, and those of now."""
+    from mlobs_pipelines.contracts.durations import format_duration
+    from mlobs_pipelines.store.metric_store import ANY, MetricStore
+
     spec = spec_of(model)
     known("version", version, spec.monitor.versions)
     known("metric", [metric], spec.metrics)
@@ -59,7 +62,7 @@ def triangle(
     print_rows(rows, form, COLUMNS, lambda some: terminal.development(some, ages))
 
 
-def _draw(rows: pa.Table, path: Path) -> None:
+def _draw(rows: "pa.Table", path: Path) -> None:
     from mlobs_pipelines.destinations.plots import triangle_picture
 
     with usage():

@@ -5,15 +5,16 @@ Which parts of the standard this version enforces is not asked here: that is `od
 
 import json
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
-from typing import Any, cast
-
-from jsonschema import Draft201909Validator
-from jsonschema.exceptions import ValidationError
+from typing import TYPE_CHECKING, Any, cast
 
 from mlobs_pipelines.contracts.documents import Document
 from mlobs_pipelines.contracts.problems import KeyPath, Problem, listed, suggestion
+
+if TYPE_CHECKING:  # what was checked before is not checked again, and then it is not needed
+    from jsonschema import Draft201909Validator
+    from jsonschema.exceptions import ValidationError
 
 _KEYS = ("additionalProperties", "unevaluatedProperties")
 _INSTEAD = {
@@ -48,12 +49,17 @@ def stray_keys(document: Document) -> list[tuple[KeyPath, Problem]]:
     ]
 
 
-def _errors(data: dict[str, Any]) -> Iterator[ValidationError]:
+def _errors(data: dict[str, Any]) -> tuple["ValidationError", ...]:
     """Return the errors of a document, without those that only a missing logicalType brings about."""
-    for error in _validator().iter_errors(data):
-        for leaf in _leaves(error):
-            if not _untyped(data, tuple(leaf.absolute_path)):
-                yield leaf
+    return _errors_of(json.dumps(data))
+
+
+@lru_cache(maxsize=64)
+def _errors_of(text: str) -> tuple["ValidationError", ...]:
+    """Hold a document against the standard once: that takes longer than all else that is read in it."""
+    data = json.loads(text)
+    leaves = (leaf for error in _validator().iter_errors(data) for leaf in _leaves(error))
+    return tuple(leaf for leaf in leaves if not _untyped(data, tuple(leaf.absolute_path)))
 
 
 def _untyped(data: Any, path: KeyPath) -> bool:  # noqa: ANN401 - any plain data
@@ -65,12 +71,14 @@ def _untyped(data: Any, path: KeyPath) -> bool:  # noqa: ANN401 - any plain data
 
 
 @cache
-def _validator() -> Draft201909Validator:
+def _validator() -> "Draft201909Validator":
+    from jsonschema import Draft201909Validator  # noqa: PLC0415 - slow, and not always needed
+
     text = files("open_data_contract_standard").joinpath("schema.json").read_text(encoding="utf-8")
     return Draft201909Validator(json.loads(text))
 
 
-def _leaves(error: ValidationError) -> Iterator[ValidationError]:
+def _leaves(error: "ValidationError") -> Iterator["ValidationError"]:
     """Return the error itself, or those of the one alternative whose type is right."""
     alternatives: dict[str | int, list[ValidationError]] = {}
     for leaf in error.context or ():
@@ -83,11 +91,11 @@ def _leaves(error: ValidationError) -> Iterator[ValidationError]:
         yield error
 
 
-def _wrong_type(error: ValidationError) -> bool:
+def _wrong_type(error: "ValidationError") -> bool:
     return error.validator == "type" and not error.path
 
 
-def _said(document: Document, error: ValidationError) -> Iterator[Problem]:
+def _said(document: Document, error: "ValidationError") -> Iterator[Problem]:
     path = tuple(error.absolute_path)
     if error.validator == "required":
         for name in cast("list[str]", error.validator_value):
@@ -99,7 +107,7 @@ def _said(document: Document, error: ValidationError) -> Iterator[Problem]:
         yield document.problem(path, *_wrong(error))
 
 
-def _wrong(error: ValidationError) -> tuple[str, str]:
+def _wrong(error: "ValidationError") -> tuple[str, str]:
     if error.validator == "type":
         said = cast("str | list[str]", error.validator_value)
         kinds = [said] if isinstance(said, str) else said
@@ -124,7 +132,7 @@ def _shown(value: object) -> str:
     return "nothing" if value is None else repr(value)
 
 
-def _unknown(document: Document, error: ValidationError) -> Iterator[Problem]:
+def _unknown(document: Document, error: "ValidationError") -> Iterator[Problem]:
     path = tuple(error.absolute_path)
     known = set(cast("dict[str, Any]", error.schema).get("properties", ()))
     names = [name for name in cast("dict[str, Any]", error.instance) if name not in known]

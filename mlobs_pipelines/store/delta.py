@@ -132,7 +132,8 @@ def live_files(table: DeltaTable, address: str) -> list[StoredFile]:
     Paths are made from the log, where they are percent-encoded, because `file_uris` leaves them so and a
     lake under a folder with a space could not be opened.
     """
-    actions = pa.table(table.get_add_actions(flatten=True))
+    # not pa.table, which imports pandas: that takes longer than to read a small table
+    actions = pa.RecordBatchReader.from_stream(table.get_add_actions(flatten=True)).read_all()
     keys = zip(*(_partition_values(actions, key) for key in table.metadata().partition_columns), strict=True)
     paths = [f"{address}/{unquote(path)}" for path in actions.column("path").to_pylist()]
     rows = [-1 if count is None else count for count in actions.column("num_records").to_pylist()]

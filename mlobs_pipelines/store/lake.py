@@ -8,10 +8,12 @@ import hashlib
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import reduce
+from operator import and_
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.dataset as ds
+import pyarrow.compute as pc
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 
@@ -22,6 +24,9 @@ from mlobs_pipelines.store.layout import LayoutMismatchError, TableLayout, order
 from mlobs_pipelines.store.place import Place
 from mlobs_pipelines.store.remembered import Remembered
 from mlobs_pipelines.store.selection import Between, Key, Where, check_filter, checked_keys, matches
+
+if TYPE_CHECKING:  # imports pandas, which takes longer than to read a table
+    import pyarrow.dataset as ds
 
 _HASHES = Remembered()
 
@@ -209,7 +214,7 @@ class Lake:
         if unknown:
             raise LayoutMismatchError(f"table {_name(table)} of {model} has no column {', '.join(unknown)}")
         try:
-            return dataset.to_table(columns=_listed(columns))
+            return dataset.to_table(columns=None if columns is None else list(columns))
         except FileNotFoundError:
             raise LakeError(
                 f"table {_name(table)} of {model} at version {version}: its files have expired; "
@@ -218,7 +223,7 @@ class Lake:
 
     def dataset(
         self, model: str, table: str | TableLayout, *, where: Where | None = None, version: int | None = None
-    ) -> ds.Dataset:
+    ) -> "ds.Dataset":
         """The matching partitions as an Arrow dataset, for scans by column and by batch."""
         opened, files = self._select(model, _name(table), where, version)
         schema = table.schema if isinstance(table, TableLayout) else delta.table_schema(opened)
@@ -286,7 +291,9 @@ class Lake:
         files = delta.live_files(opened, self.place.table(model, table))
         return opened, [file for file in files if matches(keys, file.key, where or {})]
 
-    def _dataset(self, opened: DeltaTable, files: Sequence[StoredFile], schema: pa.Schema) -> ds.Dataset:
+    def _dataset(self, opened: DeltaTable, files: Sequence[StoredFile], schema: pa.Schema) -> "ds.Dataset":
+        import pyarrow.dataset as ds  # noqa: PLC0415 - slow, and not needed for what DuckDB reads
+
         filesystem, form = self.place.filesystem(), ds.ParquetFileFormat()
         keys = opened.metadata().partition_columns
         fragments = [
@@ -378,11 +385,8 @@ def _by_key(files: Sequence[StoredFile], keys: Collection[Key] | None = None) ->
     return grouped
 
 
-def _expression(keys: Sequence[str], values: Key) -> ds.Expression:
-    expression = ds.field(keys[0]) == values[0]
-    for name, value in zip(keys[1:], values[1:], strict=True):
-        expression &= ds.field(name) == value
-    return expression
+def _expression(keys: Sequence[str], values: Key) -> pc.Expression:
+    return reduce(and_, (pc.field(name) == value for name, value in zip(keys, values, strict=True)))
 
 
 def _size(files: Sequence[StoredFile]) -> int:
@@ -391,7 +395,3 @@ def _size(files: Sequence[StoredFile]) -> int:
 
 def _name(table: str | TableLayout) -> str:
     return table.name if isinstance(table, TableLayout) else table
-
-
-def _listed(columns: Sequence[str] | None) -> list[str] | None:
-    return None if columns is None else list(columns)
