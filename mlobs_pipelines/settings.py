@@ -107,6 +107,8 @@ class Settings(BaseSettings):
         ``url`` for a database, the options of the object store for files.
     channels
         Who is told of incidents, as JSON: by the channel's name its addresses, as Apprise writes them.
+    release_key
+        Key that records of releases are signed with (HMAC); without one they carry a hash only.
     memory
         Upper bound of the SQL engine's working memory.
     threads
@@ -148,6 +150,7 @@ class Settings(BaseSettings):
     hmac_overlap_until: Annotated[date | None, BeforeValidator(_day)] = None
     sources: dict[str, dict[str, SecretStr]] = Field(default_factory=dict)
     channels: dict[str, list[SecretStr]] = Field(default_factory=dict)
+    release_key: SecretStr | None = None
     memory: str = "1GB"
     threads: int = Field(default=2, ge=1)
     spark_master: str = "local[*]"
@@ -207,6 +210,22 @@ class Settings(BaseSettings):
     def dagster_home(self) -> Path:
         """Folder of the Dagster instance: ``DAGSTER_HOME``, or ``<home>/dagster``."""
         return Path(os.environ.get("DAGSTER_HOME") or self.home / "dagster").absolute()  # noqa: TID251 - here
+
+
+def outside_environment() -> dict[str, str]:
+    """What a command of the user's inherits: all but the settings of this product, which hold its secrets."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("MLOBS_")}  # noqa: TID251 - here
+
+
+def release_key(settings: Settings) -> HashKey | None:
+    """Read the key that records of releases are signed with; None where there is none.
+
+    Raises
+    ------
+    ValueError
+        If it is shorter than 16 bytes.
+    """
+    return _given("MLOBS_RELEASE_KEY", settings.release_key, None)
 
 
 def operating_user() -> str:
@@ -285,9 +304,7 @@ def _given(variable: str, value: SecretStr | None, file: Path | None) -> HashKey
 
 def _named(secret: bytes, variable: str) -> HashKey:
     if len(secret) < SHORTEST_KEY:
-        raise ValueError(
-            f"the key for hashing identifiers is shorter than {SHORTEST_KEY} bytes: set a longer {variable}"
-        )
+        raise ValueError(f"the key is shorter than {SHORTEST_KEY} bytes: set a longer {variable}")
     return HashKey(secret, hashlib.sha256(secret).hexdigest()[:8])
 
 

@@ -1,6 +1,7 @@
 """The `mlobs` command: each subcommand reads its options, calls a step or a job, and prints.
 
 Exit codes: 0 done, 1 something failed, 2 wrong usage, wrong settings or a declaration with problems.
+`mlobs guard` has one more, 3: undecided.
 Heavy imports stay inside the commands that need them, so that reading commands start fast.
 """
 
@@ -14,6 +15,7 @@ from mlobs_pipelines.cli import (
     deliveries,
     explain,
     export,
+    guard,
     health,
     incidents,
     publish,
@@ -35,6 +37,7 @@ __all__ = [
     "deliveries",
     "explain",
     "export",
+    "guard",
     "health",
     "incidents",
     "main",

@@ -13,8 +13,9 @@ from mlobs_pipelines.contracts.cron import check_cron
 from mlobs_pipelines.contracts.durations import Duration
 from mlobs_pipelines.contracts.objectives import Objective
 from mlobs_pipelines.contracts.problems import suggestion
+from mlobs_pipelines.contracts.release_rules import Guard
+from mlobs_pipelines.contracts.samplings import Multivariate, Sampling
 from mlobs_pipelines.contracts.sections import (
-    Category,
     ColumnName,
     Columns,
     Day,
@@ -23,7 +24,6 @@ from mlobs_pipelines.contracts.sections import (
     Number,
     Owner,
     PerFeature,
-    Rate,
     Section,
     Share,
     Template,
@@ -168,69 +168,6 @@ class Version(Section):
     compared_with: Comparison | None = None
 
 
-class Kept(Section):
-    """Predictions that sampling never leaves out.
-
-    Attributes
-    ----------
-    status
-        Values of `status`, such as those of errors.
-    labelled
-        Whether those whose label is there when they are ingested are kept.
-    segments
-        By column, the values that are too rare to be sampled.
-    """
-
-    status: Annotated[tuple[Text, ...], AfterValidator(distinct)] = ()
-    labelled: bool = False
-    segments: dict[ColumnName, Annotated[tuple[Category, ...], Field(min_length=1)]] = Field(
-        default_factory=dict
-    )
-
-
-class Sampling(Section):
-    """Which share of the predictions is ingested, chosen by a hash of the correlation id.
-
-    Attributes
-    ----------
-    rate
-        Probability with which a prediction is kept.
-    keep
-        What is kept whatever the rate.
-    rates
-        By column and value, another rate; where several hold for a row, the highest.
-    seed
-        Part of the hash: another seed is another sample.
-    """
-
-    rate: Rate
-    keep: Kept = Kept()
-    rates: dict[ColumnName, Annotated[dict[Category, Rate], Field(min_length=1)]] = Field(
-        default_factory=dict
-    )
-    seed: str = ""
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Columns whose values decide on the rate of a row."""
-        return tuple(dict.fromkeys([*self.keep.segments, *self.rates]))
-
-
-class Multivariate(Section):
-    """Drift of all features together, on a sample of whole rows that is kept with the statistics.
-
-    Attributes
-    ----------
-    sample
-        How many rows are kept of each day, version and role.
-    without
-        Features that are left out, such as those that only tell the time.
-    """
-
-    sample: Annotated[StrictInt, Field(ge=32, le=10_000)] = 256
-    without: Columns = ()
-
-
 class Schedule(Section):
     """When the model's day is processed and for how long windows are scored again.
 
@@ -295,6 +232,8 @@ class Monitor(Section):
         What works on the rows of a day: this process, or Spark with the same results.
     objectives, slos, incidents
         What is held against the metrics, how often that may fail over a period, and when failures are over.
+    guard
+        What a candidate must keep to, to become the champion.
     schedule
         When it runs.
     sampling
@@ -330,6 +269,7 @@ class Monitor(Section):
     objectives: tuple[Objective, ...] = ()
     slos: tuple[Slo, ...] = ()
     incidents: IncidentRules = IncidentRules()
+    guard: Guard = Guard()
     schedule: Schedule
     sampling: Sampling | None = None
     multivariate: Multivariate | None = None
@@ -354,6 +294,17 @@ class Monitor(Section):
                 raise ValueError(
                     f"sampling names {name!r}, no segment and no feature; {suggestion(name, known)}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _guarded_by_what_is_known(self) -> Self:
+        unknown = self.guard.unknown(self.task)
+        if unknown:
+            key, name, valid = unknown
+            raise ValueError(f"guard.{key} names {name!r}; {suggestion(name, valid)}")
+        for name in self.guard.segments or ():
+            if name not in self.segments:
+                raise ValueError(f"guard names {name!r}, no segment; {suggestion(name, self.segments)}")
         return self
 
     @model_validator(mode="after")

@@ -11,17 +11,16 @@ from mlobs_pipelines.contracts.monitor import (
     Comparison,
     Feature,
     FeatureView,
-    Kept,
     Labels,
     Monitor,
-    Multivariate,
-    Sampling,
     Schedule,
     Version,
 )
 from mlobs_pipelines.contracts.objectives import Failing, Objective, rule_problem
 from mlobs_pipelines.contracts.problems import KeyPath, Problem, listed, suggestion
+from mlobs_pipelines.contracts.release_rules import Guard, Hook
 from mlobs_pipelines.contracts.routes import Quiet, Rate, Route
+from mlobs_pipelines.contracts.samplings import Kept, Multivariate, Sampling
 from mlobs_pipelines.contracts.sections import Section
 from mlobs_pipelines.contracts.slos import IncidentRules, Indicator, Slo, slo_problem
 from mlobs_pipelines.core.metrics import Metric
@@ -35,6 +34,7 @@ _SECTIONS: Mapping[str, type[Section]] = {
     "objectives": Objective,
     "slos": Slo,
     "incidents": IncidentRules,
+    "guard": Guard,
     "schedule": Schedule,
     "sampling": Sampling,
     "multivariate": Multivariate,
@@ -47,6 +47,7 @@ _INNER: Mapping[tuple[str, str], type[Section]] = {
     ("incidents", "routes"): Route,
     ("incidents", "quiet"): Quiet,
     ("incidents", "at_most"): Rate,
+    ("guard", "rollback"): Hook,
     ("versions", "compared_with"): Comparison,
 }
 _SAID = {

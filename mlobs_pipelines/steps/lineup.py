@@ -112,10 +112,11 @@ def staged(scope: Scope, rows: pa.Table) -> tuple[Counts, LabelSummary, Stage]:
     seen = _roles_by_day(rows)
     roles = np.array([_role(seen, span) for span in scope.spans])
     withheld = np.array([_withheld(seen, span) for span in scope.spans], dtype=object)
-    return counts, _labels(scope.spec, counts), Stage(scope.spans, counts.groups, roles, withheld)
+    return counts, labels_of(scope.spec, counts), Stage(scope.spans, counts.groups, roles, withheld)
 
 
-def _labels(spec: ModelSpec, counts: Counts) -> LabelSummary:
+def labels_of(spec: ModelSpec, counts: Counts) -> LabelSummary:
+    """How far the labels of every window have come."""
     hour = timedelta(hours=1)
     horizons = np.array([horizon / hour for horizon in spec.monitor.labels.horizons])
     return layered(counts, lambda layer: label_summary(layer, spec.monitor.labels.unit / hour, horizons))
@@ -177,7 +178,7 @@ def of_baseline(spec: ModelSpec, version: Version, names: Collection[str]) -> Fo
 
     def run(reference: Reference) -> Iterator[Measured]:
         base = plain(reference.counts)
-        about = _labels(spec, base), version.calibration.untimed(len(base.spans))
+        about = labels_of(spec, base), version.calibration.untimed(len(base.spans))
         for item in measured(spec, version.name, reference.baseline, base, reference.counts, *about):
             yield *item[:2], _aligned(item[2], base.groups, version)
 

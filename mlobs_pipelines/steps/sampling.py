@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from mlobs_pipelines.contracts.monitor import Sampling
+from mlobs_pipelines.contracts.samplings import Sampling
 from mlobs_pipelines.engine.groups import WEIGHT
 
 IDENTIFIER = "correlation_id"

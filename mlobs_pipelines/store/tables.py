@@ -1,4 +1,4 @@
-"""Layouts of the tables every model has: deliveries, rule results, metrics, SLOs, incidents, audit, expiry.
+"""Layouts of the tables every model has: deliveries, rule results, metrics, SLOs, incidents, releases, audit.
 
 Tables whose columns follow from a model's contracts are laid out by the step that writes them.
 """
@@ -291,6 +291,25 @@ NOTIFICATIONS = TableLayout(
     ),
     keys=("day",),
     sort_by=("at", "channel", "incident", "event"),
+)
+
+RELEASES = TableLayout(
+    name="releases",
+    schema=pa.schema(
+        [
+            *_required("day", "candidate", "champion", "verdict", "signed_by", "who", "reason"),
+            *_columns(
+                at=UTC_MICROSECONDS,
+                digest=pa.string(),
+                signature=pa.string(),
+                key_id=pa.string(),
+                record=pa.string(),
+                file=pa.string(),
+            ),
+        ]
+    ),
+    keys=("day",),
+    sort_by=("at", "candidate", "digest"),
 )
 
 AUDIT = TableLayout(

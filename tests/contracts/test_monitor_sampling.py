@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from mlobs_pipelines.contracts.documents import read_document
-from mlobs_pipelines.contracts.monitor import Sampling
 from mlobs_pipelines.contracts.monitor_reader import read_monitor
+from mlobs_pipelines.contracts.samplings import Sampling
 
 WHOLE = """sampling:
   rate: 0.1

@@ -346,6 +346,6 @@ def test_sampling_leaves_out_what_it_would_have_left_out(tmp_path):
 
 
 def _sampling():
-    from mlobs_pipelines.contracts.monitor import Sampling  # noqa: PLC0415 - only this test needs it
+    from mlobs_pipelines.contracts.samplings import Sampling  # noqa: PLC0415 - only this test needs it
 
     return Sampling(rate=0.5)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlobs_pipelines.contracts.monitor import Sampling
+from mlobs_pipelines.contracts.samplings import Sampling
 from mlobs_pipelines.steps.sampling import WEIGHT, sample, uniform
 
 RATES = {"JFK": 0.3, "EWR": 0.05, "LGA": 1.0}
