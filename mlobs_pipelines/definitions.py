@@ -9,6 +9,7 @@ from mlobs_pipelines.defs.model import model_definitions
 from mlobs_pipelines.defs.resources import Site
 from mlobs_pipelines.settings import Settings
 from mlobs_pipelines.telemetry.logs import tell
+from mlobs_pipelines.telemetry.spans import send
 
 
 def build_defs(site: Site | None = None) -> dg.Definitions:
@@ -36,4 +37,5 @@ def defs() -> dg.Definitions:
     """The code location that `workspace.yaml` names."""
     settings = Settings()
     tell(settings.log_format)
+    send(settings.telemetry_endpoint)
     return build_defs(Site(settings))

@@ -207,6 +207,11 @@ class Settings(BaseSettings):
         return self.home / "spill"
 
     @property
+    def telemetry_endpoint(self) -> str | None:
+        """Where spans and metrics go, by OpenTelemetry's own variable; None where nobody collects them."""
+        return os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or None  # noqa: TID251 - here
+
+    @property
     def dagster_home(self) -> Path:
         """Folder of the Dagster instance: ``DAGSTER_HOME``, or ``<home>/dagster``."""
         return Path(os.environ.get("DAGSTER_HOME") or self.home / "dagster").absolute()  # noqa: TID251 - here

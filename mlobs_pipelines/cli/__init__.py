@@ -64,13 +64,15 @@ def main() -> None:
 
 
 def _tell_as_set() -> None:
-    """Have messages take the form that the settings name."""
+    """Have messages take the form that the settings name, and spans go where they say."""
     from mlobs_pipelines.settings import Settings
     from mlobs_pipelines.telemetry.logs import tell
+    from mlobs_pipelines.telemetry.spans import send
 
-    form = Settings().log_format
-    tell(form)
-    err.as_lines = form == "json"
+    settings = Settings()
+    tell(settings.log_format)
+    send(settings.telemetry_endpoint)
+    err.as_lines = settings.log_format == "json"
 
 
 def _told(error: Exception) -> tuple[str, int]:

@@ -10,7 +10,6 @@ import typer
 
 from mlobs_pipelines.cli.output import Format, Output, count, print_rows, sheet_of
 from mlobs_pipelines.cli.root import app, err, folders, known, spec_of
-from mlobs_pipelines.settings import Settings
 
 NAMES = ["state", "what", "since", "says", "do"]
 SPARED = {"since": 1, "do": 2}
@@ -33,6 +32,7 @@ def health(
     specs = [spec_of(name) for name in model or [folder.name for folder in folders()]]
     from mlobs_pipelines.defs import health as look
     from mlobs_pipelines.defs.resources import Site
+    from mlobs_pipelines.settings import Settings
     from mlobs_pipelines.steps.health import State
 
     site = Site(Settings())

@@ -13,10 +13,11 @@ from mlobs_pipelines.defs.jobs import RANGE_END, RANGE_START
 from mlobs_pipelines.defs.launch import BY_COMMAND
 from mlobs_pipelines.defs.resources import Site
 from mlobs_pipelines.defs.retention import who_of
+from mlobs_pipelines.defs.watched import MODEL_TAG, ended
 from mlobs_pipelines.store.audit import Detail, Entry, append
+from mlobs_pipelines.telemetry import spans
 
 ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
-MODEL_TAG = "mlobs/model"
 
 
 def audit_sensors(site: Site, models: Mapping[str, ModelSpec]) -> Iterator[dg.SensorDefinition]:
@@ -39,19 +40,15 @@ def _keeper(
         model = run.tags.get(MODEL_TAG, "")
         if model not in models or BY_COMMAND in run.tags:
             return dg.SkipReason("no run of a model, or one that mlobs backfill has told of")
-        entry = Entry(
-            _ended(context.instance, run.run_id, site), who_of(run), "run", run.job_name, _facts(run)
-        )
+        record = context.instance.get_run_record_by_id(run.run_id)
+        if record is not None:  # a process that was killed could not tell of its run itself
+            spans.run(ended(record))
+        at = datetime.fromtimestamp(record.end_time, UTC) if record and record.end_time else site.clock()
+        entry = Entry(at, who_of(run), "run", run.job_name, _facts(run))
         append(site.lake, model, entry, {"run_id": run.run_id})
         return None
 
     return keep
-
-
-def _ended(instance: dg.DagsterInstance, run_id: str, site: Site) -> datetime:
-    record = instance.get_run_record_by_id(run_id)
-    ended = record.end_time if record else None
-    return datetime.fromtimestamp(ended, UTC) if ended else site.clock()
 
 
 def _facts(run: dg.DagsterRun) -> dict[str, Detail]:

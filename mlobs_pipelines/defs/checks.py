@@ -83,7 +83,7 @@ def _watched(name: str, look: Look) -> Look:
     def watched(walk: Walk, days: Sequence[date]) -> Mapping[date, Finding]:
         with working(name, walk.model, walk.commit, days) as work:
             findings = look(walk, days)
-            work.counts["failed"] = sum(not finding.passed for finding in findings.values())
+            work.counts["failed_partitions"] = sum(not finding.passed for finding in findings.values())
         return findings
 
     return watched

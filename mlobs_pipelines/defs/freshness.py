@@ -12,10 +12,13 @@ import dagster as dg
 from dagster._utils.schedules import reverse_cron_string_iterator  # Dagster has no public name for it
 
 from mlobs_pipelines.contracts.folder import ModelSpec
-from mlobs_pipelines.defs.jobs import WALKED
 from mlobs_pipelines.defs.lineage import asset_key
 
 GRACE = timedelta(hours=6)
+WALKED = (
+    *("predictions", "features", "labels", "feature_snapshots", "prediction_log", "labelled_predictions"),
+    *("statistics", "metrics"),
+)
 
 
 @dataclass(frozen=True, slots=True)

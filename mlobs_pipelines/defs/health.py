@@ -12,11 +12,11 @@ from dagster._daemon.controller import get_daemon_statuses  # Dagster has no pub
 
 from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.core.durations import usual_limit_s
-from mlobs_pipelines.defs.audit import MODEL_TAG
 from mlobs_pipelines.defs.freshness import GRACE, freshness
 from mlobs_pipelines.defs.jobs import RANGE_END, RANGE_START
 from mlobs_pipelines.defs.launch import instance
 from mlobs_pipelines.defs.resources import Site
+from mlobs_pipelines.defs.watched import MODEL_TAG
 from mlobs_pipelines.destinations.postgres import answers
 from mlobs_pipelines.steps.health import Line, State, lake_line, metric_line, told_lines
 from mlobs_pipelines.store.lake import Lake

@@ -15,8 +15,10 @@ import yaml
 from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.defs.jobs import job_name, range_tags
 from mlobs_pipelines.defs.resources import AS_OF_TAG, Site
+from mlobs_pipelines.defs.watched import ended
 from mlobs_pipelines.settings import Settings
 from mlobs_pipelines.steps.snapshot import feature_reach_days
+from mlobs_pipelines.telemetry import spans
 
 INSTANCE_FILE = Path(__file__).parents[2] / "dagster.yaml"
 LABEL_REACH = 2
@@ -126,6 +128,8 @@ def run(opened: dg.DagsterInstance, defs: dg.Definitions, job: str, tags: dict[s
     result = defs.resolve_job_def(job).execute_in_process(
         instance=opened, tags={**tags, BY_COMMAND: "mlobs"}, raise_on_error=False, run_config=QUIET
     )
+    for record in opened.get_run_records(dg.RunsFilter(run_ids=[result.run_id])):
+        spans.run(ended(record))
     failed = sum(not evaluation.passed for evaluation in result.get_asset_check_evaluations())
     return Launched(job, result.run_id, result.success, failed, _error(result))
 

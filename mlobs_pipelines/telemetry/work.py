@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 
+from mlobs_pipelines.telemetry import spans
 from mlobs_pipelines.telemetry.logs import about
 
 _log = logging.getLogger("mlobs.work")
@@ -68,7 +69,8 @@ def working(
     started = time.monotonic()
     with about(**work.facts):
         try:
-            yield work
+            with spans.step(step, work.facts, work.counts):
+                yield work
         except BaseException as error:
             _tell(work, started, logging.ERROR, type(error).__name__)
             raise
