@@ -28,13 +28,12 @@ from mlobs_pipelines.contracts.durations import parse_duration
 from mlobs_pipelines.core.vocabulary import Verdict
 from mlobs_pipelines.destinations import terminal
 from mlobs_pipelines.settings import Settings, operating_user, outside_environment, release_key
-from mlobs_pipelines.store.audit import Detail
-from mlobs_pipelines.store.tables import RELEASES
 
 if TYPE_CHECKING:
     from mlobs_pipelines.steps.findings import Finding
     from mlobs_pipelines.steps.guard import Judgement
     from mlobs_pipelines.steps.rollback import Advice
+    from mlobs_pipelines.store.audit import Detail
 
 CODES = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.UNDECIDED: 3}
 COLUMNS = [
@@ -220,7 +219,11 @@ def _go_back(walk: Any, advice: "Advice") -> None:  # noqa: ANN401 - as above
         stop("monitor.yaml declares no guard.rollback to run", 2)
     folder = Settings().contracts / advice.model
     ran = run(hook.command, advice.row(), folder, hook.timeout.total_seconds(), outside_environment())
-    ended: dict[str, Detail] = {"from": advice.champion, "ended": ran.said, "seconds": round(ran.seconds, 1)}
+    ended: dict[str, Detail] = {
+        "from": advice.champion,
+        "ended": ran.said,
+        "seconds": round(ran.seconds, 1),
+    }
     acted(advice.model, "guard.rollback", advice.back_to, ended)
     err.print(f"hook: {ran.said}, {ran.seconds:.1f} s", markup=False, highlight=False)
 
@@ -232,6 +235,8 @@ def releases(
     form: Output = Format.TABLE,
 ) -> None:
     """List what was signed off, the latest first, or verify the document of one."""
+    from mlobs_pipelines.store.tables import RELEASES
+
     spec_of(model)
     if verify is not None:
         _verify(model, verify)
@@ -246,6 +251,7 @@ def releases(
 
 def _verify(model: str, path: Path) -> None:
     from mlobs_pipelines.steps.release_record import verified
+    from mlobs_pipelines.store.tables import RELEASES
 
     if not path.is_file():
         stop(f"no file {path}", 2)
