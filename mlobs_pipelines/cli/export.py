@@ -6,17 +6,17 @@ What OpenMetrics looks like is `destinations.openmetrics`; the mirror in Postgre
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import pyarrow as pa
 import typer
 
 from mlobs_pipelines.cli.output import count
 from mlobs_pipelines.cli.root import From, Model, To, acted, app, folders, known, lake, out, spec_of
 from mlobs_pipelines.core.vocabulary import Window
 from mlobs_pipelines.destinations import terminal
-from mlobs_pipelines.store.metric_store import MetricStore
-from mlobs_pipelines.store.tables import METRICS
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class Kind(StrEnum):
@@ -71,10 +71,12 @@ def export(
         rows, content = len(found.metrics), exposition([found]).encode()
     else:
         filters |= {"first": first.date() if first else None, "last": last.date() if last else None}
+        from mlobs_pipelines.store.metric_store import MetricStore
+
         table = MetricStore(lake()).query(model, **filters)
         rows, content = table.num_rows, _content(table, form)
     _replace(output, content)
-    acted(model, "export", METRICS.name, {"rows": rows, "format": str(form)})
+    acted(model, "export", "metrics", {"rows": rows, "format": str(form)})
     out.print(f"{count(rows, 'value')}: {output}", markup=False, highlight=False, soft_wrap=True)
 
 
@@ -102,7 +104,7 @@ def serve_metrics(
         listening.serve_forever()
 
 
-def _content(table: pa.Table, form: Kind) -> bytes:
+def _content(table: "pa.Table", form: Kind) -> bytes:
     if form is Kind.PARQUET:
         from io import BytesIO
 
