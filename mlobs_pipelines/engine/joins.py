@@ -15,6 +15,7 @@ from mlobs_pipelines.engine.duck import Duck, identifier
 # What lies further back is not looked at, so that a result does not depend on how many days a run covers.
 EXPIRED_REACH = timedelta(days=7)
 EARLY_REACH_DAYS = 1
+LOGGED = ("day", "prediction_id", "predicted_at", "model_version", "role", "status")
 _ORDER = "arrived_at, revision, outcome, label"  # the last one counts
 
 
@@ -172,7 +173,7 @@ def join_labels(
         conflict ``said_labels`` and ``said_lags_s``, what was said and how long after the prediction, in the
         order in which it counted. Ordered by prediction id and version.
     """
-    columns = ["day", "prediction_id", "predicted_at", "model_version", "role", "status", *carried]
+    columns = [*LOGGED, *carried]
     names = ", ".join(f"log.{identifier(name)}" for name in columns)
     moment = microseconds(as_of)
     latest = _latest_sql("candidates", ("predicted_day", "prediction_id"), as_of)

@@ -4,10 +4,13 @@ Which partitions and which version of the table is the caller's choice; how file
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import and_
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mlobs_pipelines.engine.reading import partition_batches
 
@@ -25,21 +28,32 @@ class Stored:
         The files, each with the values of its partition.
     schema
         Columns to read, those of the partition among them; what a file does not have reads as nulls.
+    only
+        Values of columns of texts that the rows must have.
+    names
+        New names of columns.
     """
 
     dataset: "ds.Dataset"
     schema: pa.Schema
+    only: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
 
     def table(self, columns: Collection[str] | None = None) -> pa.Table:
         """All rows, of some columns or all."""
         wanted = self.schema.names if columns is None else list(columns)
-        return self.dataset.to_table(columns=wanted)
+        rows = self.dataset.to_table(columns=wanted, filter=self._filter())
+        return rows.rename_columns([self.names.get(name, name) for name in wanted])
 
     def batches(self, ordered_by: str) -> Iterator[pa.RecordBatch]:
-        """Rows of files of one partition, ascending by a column of texts."""
+        """All rows of files of one partition, ascending by a column of texts, under the names they have."""
         files = self.files()
         if files:
             yield from partition_batches(self.dataset, self.schema, next(iter(files.values())), ordered_by)
+
+    def _filter(self) -> pc.Expression | None:
+        wanted = [pc.field(name) == value for name, value in self.only.items()]
+        return reduce(and_, wanted) if wanted else None
 
     def files(self) -> dict[str, Mapping[str, str]]:
         """Address of each file, and the values of its partition."""

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from mlobs_pipelines.engine.engines import Rows
 from mlobs_pipelines.engine.groups import WEIGHT
-from mlobs_pipelines.engine.joins import EARLY_REACH_DAYS
+from mlobs_pipelines.engine.joins import EARLY_REACH_DAYS, LOGGED
 from mlobs_pipelines.engine.reading import BATCH_ROWS
 from mlobs_pipelines.engine.stored import Stored
 from mlobs_pipelines.steps.arrivals import (
@@ -53,7 +53,6 @@ class Joined:
 def joined(walk: Walk, days: Sequence[date]) -> Joined:
     """Join the labels known as of `walk.as_of` to the predictions of some days."""
     layout, version, files = labelled_layout(walk.spec), labels_version(walk), log_files(walk, days)
-    log = walk.lake.read(walk.model, log_layout(walk.spec), where={"day": texts(days)})
     where = {"day": to_read(walk, days)}
     labels = walk.lake.read(walk.model, labels_layout(walk.spec), where=where, columns=LABEL_COLUMNS)
     last = walk.as_of.astimezone(UTC).date()
@@ -61,13 +60,24 @@ def joined(walk: Walk, days: Sequence[date]) -> Joined:
     labels = released(labels, held_days)
     weight = [WEIGHT] if walk.spec.monitor.sampling else []
     carried = [*walk.spec.monitor.score_columns, *walk.spec.monitor.segments, *weight]
+    log = _log(walk, days, carried)
     found = walk.engine.join_labels(log, labels, walk.as_of, carried)
     stamp = pa.array([walk.as_of] * found.num_rows, layout.schema.field("as_of").type)
     rows = found.append_column("as_of", stamp).select(layout.schema.names).cast(layout.schema)
-    counts = pc.value_counts(log.column("day")).to_pylist()
-    logged = {item["values"]: item["counts"] for item in counts}
+    logged = log.table(["day"]) if isinstance(log, Stored) else log
+    counts = pc.value_counts(logged.column("day")).to_pylist()
     seen = labels.filter(pc.less_equal(labels.column("arrived_at"), pa.scalar(walk.as_of, UTC_TIME)))
-    return Joined(rows, logged, Use(cells_of(walk, seen, rows), sorted(held_days), version, files))
+    by_day = {item["values"]: item["counts"] for item in counts}
+    return Joined(rows, by_day, Use(cells_of(walk, seen, rows), sorted(held_days), version, files))
+
+
+def _log(walk: Walk, days: Sequence[date], carried: Sequence[str]) -> Rows:
+    """The log's rows of some days under the columns that a join needs."""
+    layout, needed = log_layout(walk.spec), (*LOGGED, *carried)
+    schema = pa.schema([layout.schema.field(name) for name in dict.fromkeys(needed)])
+    if not walk.lake.exists(walk.model, layout.name):
+        return schema.empty_table()
+    return Stored(walk.lake.dataset(walk.model, layout, where={"day": texts(days)}), schema)
 
 
 def newest(walk: Walk, days: Sequence[date], version: int | None = None) -> dict[str, datetime]:

@@ -12,12 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlobs_pipelines.contracts.folder import ModelSpec
+from mlobs_pipelines.engine.engines import Rows
 from mlobs_pipelines.engine.joins import View
+from mlobs_pipelines.engine.stored import Stored
 from mlobs_pipelines.steps.holds import held, released
 from mlobs_pipelines.steps.layouts import features_layout, predictions_layout, snapshots_layout
 from mlobs_pipelines.steps.privacy import to_current
 from mlobs_pipelines.steps.walk import Evidence, Outcome, Outcomes, Walk, chunks, keys, published, texts
-from mlobs_pipelines.store.lake import Between, PartitionVersion
+from mlobs_pipelines.store.lake import PartitionVersion
 from mlobs_pipelines.store.tables import HASH_ALIASES
 
 
@@ -88,17 +90,26 @@ def _current(walk: Walk, rows: pa.Table) -> pa.Table:
     return to_current(pl.DataFrame(rows), entities, pairs, walk.keys).to_arrow().cast(rows.schema)
 
 
-def _view_rows(walk: Walk, view: View, days: list[date]) -> pa.Table:
-    reach = -(-view.reach // timedelta(days=1))
-    first, last = min(days) - timedelta(days=reach), max(days)
+def _view_rows(walk: Walk, view: View, days: list[date]) -> Rows:
+    """The view's rows that predictions of the days may see: in their files, unless a rotation is undone."""
+    layout = features_layout(walk.spec)
     declared = walk.spec.monitor.feature_views[view.name]
     times = {declared.event_time: "observed_at", declared.created_at: "available_at"}
-    columns = list(dict.fromkeys(["view", "day", view.entity, *times, *view.features]))
-    span = Between(first.isoformat(), last.isoformat())
-    rows = walk.lake.read(walk.model, features_layout(walk.spec), where={"day": span}, columns=columns)
-    rows = released(rows, held(walk, "features", [first, last]))
-    rows = _current(walk, rows.filter(pc.equal(rows.column("view"), view.name)).drop(["view", "day"]))
-    return rows.rename_columns([times.get(name, name) for name in rows.column_names])
+    columns = dict.fromkeys([view.entity, *times, *view.features])
+    schema = pa.schema([layout.schema.field(name) for name in columns])
+    if not walk.lake.exists(walk.model, layout.name):
+        return schema.empty_table().rename_columns([times.get(name, name) for name in columns])
+    where = {"day": _seen_days(walk, view, days)}
+    rows = Stored(walk.lake.dataset(walk.model, layout, where=where), schema, {"view": view.name}, times)
+    return _current(walk, rows.table()) if walk.lake.exists(walk.model, HASH_ALIASES.name) else rows
+
+
+def _seen_days(walk: Walk, view: View, days: list[date]) -> list[str]:
+    """Days that the view's rows may be of, without those that are held back."""
+    first, last = min(days) - timedelta(days=-(-view.reach // timedelta(days=1))), max(days)
+    away = held(walk, "features", [first, last])
+    span = texts([first + timedelta(days=at) for at in range((last - first).days + 1)])
+    return [day for day in span if day not in away]
 
 
 def _inputs(walk: Walk, days: list[date]) -> dict[date, dict[str, str]]:

@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation has it
 
 from mlobs_pipelines.engine.engines import Cluster, CountedDay, DayRows, Given, Result, Rows
@@ -151,10 +151,18 @@ def _frame(session: SparkSession, rows: Rows | None) -> DataFrame:
         return session.createDataFrame(rows)
     files = rows.files()
     if not files:
-        return session.createDataFrame(rows.schema.empty_table())
-    wanted = session.createDataFrame(rows.schema.empty_table()).schema
+        return session.createDataFrame(rows.schema.empty_table()).select(_named(rows))
+    texts = [pa.field(name, pa.string()) for name in rows.only if name not in rows.schema.names]
+    wanted = session.createDataFrame(pa.schema([*rows.schema, *texts]).empty_table()).schema
     reader = session.read.schema(wanted).option("basePath", _root(files))
-    return reader.parquet(*map(_for_hadoop, files))
+    frame = reader.parquet(*map(_for_hadoop, files))
+    for name, value in rows.only.items():
+        frame = frame.where(F.col(quoted(name)) == value)
+    return frame.select(_named(rows))
+
+
+def _named(rows: Stored) -> list[Column]:
+    return [F.col(quoted(name)).alias(rows.names.get(name, name)) for name in rows.schema.names]
 
 
 def _root(files: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ Nulls stand last in every order, as they do there.
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from mlobs_pipelines.engine.joins import EARLY_REACH_DAYS, View, microseconds
+from mlobs_pipelines.engine.joins import EARLY_REACH_DAYS, LOGGED, View, microseconds
 
 
 def quoted(name: str) -> str:
@@ -58,7 +58,7 @@ def point_in_time(view: View) -> str:
 
 def join_labels(as_of: datetime, carried: Sequence[str]) -> str:
     """The query over ``{log}`` and ``{labels}``; see `joins.join_labels`."""
-    columns = ["day", "prediction_id", "predicted_at", "model_version", "role", "status", *carried]
+    columns = [*LOGGED, *carried]
     names, moment = ", ".join(f"log.{quoted(name)}" for name in columns), microseconds(as_of)
     order = _in_order(["arrived_at", "revision", "outcome", "label"])
     return f"""
