@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
+from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
@@ -15,6 +16,7 @@ import polars as pl
 
 from mlobs_pipelines.contracts.odcs import Expectation, Table
 from mlobs_pipelines.contracts.rule_results import FEWEST_ROWS, NO_ROWS, Outcome, RuleResult
+from mlobs_pipelines.contracts.without_spark import without_spark
 
 _COUNTS = ("element_count", "missing_count", "unexpected_count")
 _SHARES = ("missing_percent", "unexpected_percent", "unexpected_percent_nonmissing")
@@ -71,11 +73,15 @@ def _quiet() -> Iterator[None]:
 
 
 @cache
+def _library() -> Any:  # noqa: ANN401 - Great Expectations is untyped here
+    with without_spark():
+        return import_module("great_expectations")  # its import takes seconds and few contracts need it
+
+
+@cache
 def _definition() -> Any:  # noqa: ANN401 - Great Expectations is untyped here
     """Return the one in-memory data source of this process: making one costs more than a day's rules."""
-    import great_expectations as gx  # noqa: PLC0415 - its import takes seconds and few contracts need it
-
-    context = gx.get_context(mode="ephemeral")
+    context = _library().get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     asset = context.data_sources.add_pandas("delivery").add_dataframe_asset("rows")
     return asset.add_batch_definition_whole_dataframe("all")
@@ -83,14 +89,13 @@ def _definition() -> Any:  # noqa: ANN401 - Great Expectations is untyped here
 
 def _validated(frame: pl.DataFrame, expectations: Sequence[Expectation]) -> list[Any]:
     """Return Great Expectations' results in the order of the expectations; it returns errors first."""
-    import great_expectations as gx  # noqa: PLC0415 - as above
-
     rules = [
         {"type": rule.type, "kwargs": rule.kwargs, "meta": {"position": position}}
         for position, rule in enumerate(expectations)
     ]
+    suite = _library().ExpectationSuite(name="contract", expectations=rules)
     batch = _definition().get_batch({"dataframe": frame.to_pandas()})
-    found = batch.validate(gx.ExpectationSuite(name="contract", expectations=rules), result_format="SUMMARY")
+    found = batch.validate(suite, result_format="SUMMARY")
     if len(found.results) != len(rules):
         raise LookupError("a rule has no result")
     return sorted(found.results, key=lambda result: result.expectation_config.meta["position"])

@@ -11,9 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandera.polars as pa
 import polars as pl
-from pandera.config import ValidationDepth, config_context
 
 from mlobs_pipelines.contracts.coercion import (
     DTYPES,
@@ -25,6 +23,11 @@ from mlobs_pipelines.contracts.coercion import (
 )
 from mlobs_pipelines.contracts.forms import in_form, is_multiple
 from mlobs_pipelines.contracts.odcs import Column, Kind, Limit, Table
+from mlobs_pipelines.contracts.without_spark import without_spark
+
+with without_spark():
+    import pandera.polars as pa
+    from pandera.config import ValidationDepth, config_context
 
 _Hashes = npt.NDArray[np.uint64]
 

@@ -1,0 +1,40 @@
+"""What an installed Spark must not do to a process that runs contracts."""
+
+import multiprocessing
+import sys
+
+
+def _check(queue):
+    from mlobs_pipelines.contracts import expectations, rows  # noqa: PLC0415 - imported by the new process
+
+    library = expectations._library()
+    queue.put(
+        (rows.__name__, library.__name__, sorted(name for name in sys.modules if name.startswith("pyspark")))
+    )
+
+
+def test_a_worker_that_was_spawned_runs_contracts():
+    """Libraries of rules neither import PySpark nor let it end the process, as it does in a run's worker."""
+    spawned = multiprocessing.get_context("spawn")
+    queue = spawned.Queue()
+    process = spawned.Process(target=_check, args=(queue,))
+    process.start()
+    found = queue.get(timeout=120)
+    process.join(30)
+    assert process.exitcode == 0
+    assert found == ("mlobs_pipelines.contracts.rows", "great_expectations", [])
+
+
+def test_what_was_imported_stays():
+    """A PySpark that the process uses is as before once the libraries are imported."""
+    from mlobs_pipelines.contracts.without_spark import without_spark  # noqa: PLC0415 - as above
+
+    before = sys.modules.get("pyspark")
+    sys.modules["pyspark"] = sys
+    try:
+        with without_spark():
+            assert sys.modules["pyspark"] is None
+        assert sys.modules["pyspark"] is sys
+    finally:
+        del sys.modules["pyspark"]
+        sys.modules.update({"pyspark": before} if before else {})
