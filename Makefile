@@ -16,7 +16,7 @@ help:
 	@echo "make lint    ruff, format, types, import floors, contracts, definitions"
 	@echo "make format  format and fix what can be fixed"
 	@echo "make bench   speed of the statistics pass and of ingestion, beside other tools"
-	@echo "make lock    resolve requirements.lock anew"
+	@echo "make lock    resolve requirements.lock anew, and the part of it that the image installs"
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || (echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11" && exit 1)
@@ -56,6 +56,9 @@ bench: $(READY)
 lock: $(READY)
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --quiet --output-file requirements.lock
+	echo hatchling | $(BIN)/uv pip compile pyproject.toml - --extra postgres --extra kubernetes --extra telemetry \
+	  --constraints requirements.lock --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --quiet --output-file deploy/image/requirements.lock
 
 clean:
 	rm -rf $(VENV) .mlobs .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
