@@ -20,6 +20,7 @@ from mlobs_pipelines.core.summaries import (
     CorrectedSummary,
     EstimatedSummary,
     FeatureSummary,
+    LabelSourceSummary,
     LabelSummary,
     MulticlassSummary,
     OperationSummary,
@@ -188,6 +189,10 @@ def _class_lags() -> ClassLagSummary:
     return ClassLagSummary(_some(2 * 80, 17).reshape(*SHAPE, 2, 80), ("0", "1"), 1.0)
 
 
+def _label_sources() -> LabelSourceSummary:
+    return LabelSourceSummary(_some(6, 21).reshape(*SHAPE, 3, 2) + 1, ("x", "y", "z"), ("0", "1"))
+
+
 def _corrected() -> CorrectedSummary:
     known = _score()
     scores, spread = (known.select(lambda rows, by=by: rows * by) for by in (1.25, 1.6))  # type: ignore[misc] # bound now
@@ -336,6 +341,7 @@ SAMPLES: Mapping[type[Summary], Callable[[], Summary]] = {
     MulticlassSummary: _multiclass,
     RegressionSummary: _regression,
     LabelSummary: _label,
+    LabelSourceSummary: _label_sources,
     ClassLagSummary: _class_lags,
     CorrectedSummary: _corrected,
     OperationSummary: _operation,

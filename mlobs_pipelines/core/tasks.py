@@ -12,6 +12,7 @@ from mlobs_pipelines.core.summaries import (
     DecisionSummary,
     EstimatedSummary,
     GroupSummary,
+    LabelSourceSummary,
     MulticlassSummary,
     OutcomeSummary,
     PairSummary,
@@ -43,6 +44,7 @@ _TASKS_OF: Mapping[type[Summary], tuple[str, ...]] = {
     MulticlassSummary: ("multiclass",),
     PredictedSummary: ("multiclass",),
     RegressionSummary: ("regression",),
+    LabelSourceSummary: ("binary", "multiclass"),
     OutcomeSummary: ("multiclass", "regression"),
 }
 

@@ -134,21 +134,27 @@ def labels_as_of(duck: Duck, labels: pa.Table, as_of: datetime) -> pa.Table:
     return duck.query(_latest_sql("labels", ("prediction_id",), as_of), {"labels": labels})
 
 
-def _latest_sql(source: str, by: tuple[str, ...], as_of: datetime) -> str:
+def _latest_sql(source: str, by: tuple[str, ...], as_of: datetime, more: Sequence[str] = ()) -> str:
     # The struct keeps a null label: on its own, arg_max would pass over it to an older revision.
-    kept = ", ".join(f"{name} := {name}" for name in ("label", "outcome", "revision", "arrived_at"))
+    kept = ", ".join(f"{name} := {name}" for name in ("label", "outcome", "revision", "arrived_at", *more))
+    told = "".join(f", last.{name}" for name in more)
     return f"""
     SELECT {", ".join(by)}, last.label, last.outcome, last.revision, first_arrived_at, last.arrived_at,
-      revisions, conflict
+      revisions, conflict{told}
     FROM (
       SELECT {", ".join(by)}, min(arrived_at) AS first_arrived_at, count(*) AS revisions,
         arg_max(struct_pack({kept}), nr) AS last,
         count(DISTINCT struct_pack(outcome := outcome, label := label)) > 1 AS conflict
-      FROM (SELECT *, row_number() OVER (ORDER BY {_ORDER}) AS nr
+      FROM (SELECT *, row_number() OVER (ORDER BY {", ".join((_ORDER, *more))}) AS nr
             FROM {source} WHERE epoch_us(arrived_at) <= {microseconds(as_of)})
       GROUP BY {", ".join(by)}
     ) ORDER BY {", ".join(by)}
     """  # noqa: S608 - names of our own, and a formatted datetime
+
+
+def told_by(labels: pa.Schema) -> list[str]:
+    """Columns of labels beyond those that all labels have, which the label that counts brings along."""
+    return [name for name in ("source",) if name in labels.names]
 
 
 def join_labels(
@@ -171,12 +177,15 @@ def join_labels(
         The log's columns plus ``label``, ``outcome``, ``arrived_at``, ``first_arrived_at``, ``revisions``,
         ``conflict``, ``early``, ``state`` (labelled, void, pending), ``lag_s`` and ``age_s``; of labels in
         conflict ``said_labels`` and ``said_lags_s``, what was said and how long after the prediction, in the
-        order in which it counted. Ordered by prediction id and version.
+        order in which it counted; ``source``, who said it last, where the labels tell. Ordered by prediction
+        id and version.
     """
     columns = [*LOGGED, *carried]
     names = ", ".join(f"log.{identifier(name)}" for name in columns)
     moment = microseconds(as_of)
-    latest = _latest_sql("candidates", ("predicted_day", "prediction_id"), as_of)
+    more = told_by(labels.schema)
+    latest = _latest_sql("candidates", ("predicted_day", "prediction_id"), as_of, more)
+    told = "".join(f", known.{name}" for name in more)
     sql = f"""
     WITH asked AS (SELECT DISTINCT day AS predicted_day, prediction_id FROM log), candidates AS (
       SELECT labels.*, predicted_day FROM labels JOIN asked USING (prediction_id)
@@ -195,7 +204,7 @@ def join_labels(
       (epoch_us(known.first_arrived_at) - epoch_us(log.predicted_at)) / 1e6 AS lag_s,
       ({moment} - epoch_us(log.predicted_at)) / 1e6 AS age_s, said.labels AS said_labels,
       list_transform(said.moments, lambda known_us: (known_us - epoch_us(log.predicted_at)) / 1e6)
-        AS said_lags_s
+        AS said_lags_s{told}
     FROM log LEFT JOIN known ON log.prediction_id = known.prediction_id AND log.day = known.predicted_day
       LEFT JOIN said ON log.prediction_id = said.prediction_id AND log.day = said.predicted_day
     WHERE epoch_us(log.predicted_at) <= {moment}

@@ -27,6 +27,7 @@ from mlobs_pipelines.engine.features import (
 from mlobs_pipelines.engine.folding import Folding, Kept, Segment
 from mlobs_pipelines.engine.groups import Groups, Rows
 from mlobs_pipelines.engine.hashing import numbered
+from mlobs_pipelines.engine.label_sources import LabelSources
 from mlobs_pipelines.engine.lags import STATE_CODES, Lags
 from mlobs_pipelines.engine.pairs import pairs_of
 from mlobs_pipelines.engine.parts import Counted, Part, merge_all
@@ -195,7 +196,9 @@ def _features(cuts: int, plan: ScanPlan) -> list[Feature | Attribution]:
 
 
 def _all(
-    parts: Sequence[Feature | Attribution | NumberPart | Part | Requests | RowSample | Development],
+    parts: Sequence[
+        Feature | Attribution | NumberPart | Part | Requests | RowSample | Development | LabelSources
+    ],
     groups: Groups,
 ) -> Iterator[Counted]:
     for part in parts:
@@ -207,8 +210,9 @@ class LabelScan:
 
     Batches hold ``day``, ``model_version``, ``role``, ``score`` or a column per class, ``label``, ``state``,
     ``lag_s``, ``age_s``, segments and, where rows were sampled, ``sample_weight``. Rows without a score are
-    left out. Rows whose label changed may have ``said_labels`` and ``said_lags_s``: see `Development`. Rows
-    beside which the champion's score stands (`champions.beside_champion`) are counted as pairs too.
+    left out. Labels may have a ``source``; rows whose label changed may have ``said_labels`` and
+    ``said_lags_s``: see `Development`. Rows beside which the champion's score stands
+    (`champions.beside_champion`) are counted as pairs too.
     """
 
     def __init__(self, plan: ScanPlan) -> None:
@@ -217,13 +221,14 @@ class LabelScan:
         self._scores, self._lags = scores_of(cuts, plan.scores), Lags(cuts, plan.lag_unit_s, plan.horizons_s)
         self._class_lags = ClassLags(cuts, plan.scores, plan.lag_unit_s, plan.horizons_s[-1])
         self._development = Development(plan.scores, plan.horizons_s)
+        self._sources = LabelSources(cuts, plan.scores)
         self._pairs = pairs_of(self._groups, plan.scores)
 
     def add(self, batch: Rows) -> None:
         """Count a batch."""
         scored = _complete(batch, self._plan.scores.columns)
         rows = self._groups.assign(scored)
-        counting = (self._scores, self._lags, self._class_lags, self._development)
+        counting = (self._scores, self._lags, self._class_lags, self._development, self._sources)
         works = [partial(part.add, rows, scored) for part in counting]
         all_done([*works, partial(self._pairs.add, scored)], scored.num_rows)
 
@@ -234,7 +239,7 @@ class LabelScan:
 
     @property
     def _parts(self) -> list[NumberPart | Part | Development]:
-        labels = [*self._lags.parts, *self._class_lags.parts, self._development]
+        labels = [*self._lags.parts, *self._class_lags.parts, self._development, self._sources]
         return [*self._scores.parts, *labels, *self._pairs.parts]
 
     def merge(self, other: "LabelScan") -> None:

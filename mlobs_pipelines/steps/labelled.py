@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from mlobs_pipelines.engine.engines import Rows
 from mlobs_pipelines.engine.groups import WEIGHT
 from mlobs_pipelines.engine.joins import EARLY_REACH_DAYS, LOGGED
+from mlobs_pipelines.engine.label_sources import SOURCE
 from mlobs_pipelines.engine.reading import BATCH_ROWS
 from mlobs_pipelines.engine.stored import Stored
 from mlobs_pipelines.steps.arrivals import (
@@ -53,8 +54,8 @@ class Joined:
 def joined(walk: Walk, days: Sequence[date]) -> Joined:
     """Join the labels known as of `walk.as_of` to the predictions of some days."""
     layout, version, files = labelled_layout(walk.spec), labels_version(walk), log_files(walk, days)
-    where = {"day": to_read(walk, days)}
-    labels = walk.lake.read(walk.model, labels_layout(walk.spec), where=where, columns=LABEL_COLUMNS)
+    where, columns = {"day": to_read(walk, days)}, [*LABEL_COLUMNS, *({SOURCE} & {*layout.schema.names})]
+    labels = walk.lake.read(walk.model, labels_layout(walk.spec), where=where, columns=columns)
     last = walk.as_of.astimezone(UTC).date()
     held_days = held(walk, "labels", [min(days) - timedelta(days=EARLY_REACH_DAYS), last])
     labels = released(labels, held_days)

@@ -11,6 +11,7 @@ from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.contracts.odcs import Column
 from mlobs_pipelines.engine.cells import CELLS_SCHEMA, SORT_BY
 from mlobs_pipelines.engine.groups import WEIGHT
+from mlobs_pipelines.engine.label_sources import SOURCE
 from mlobs_pipelines.steps.privacy import TYPES, stored_type
 from mlobs_pipelines.store.layout import TableLayout
 
@@ -144,6 +145,7 @@ def labelled_layout(spec: ModelSpec) -> TableLayout:
             ("age_s", pa.float64()),
             ("said_labels", pa.list_(LABELS[spec.monitor.task])),
             ("said_lags_s", pa.list_(pa.float64())),
+            *_source(spec),
             ("as_of", UTC_TIME),
             *_weight(spec),
         ]
@@ -155,6 +157,12 @@ def _columns(spec: ModelSpec, dataset: str) -> list[Column]:
     contract = {"predictions": spec.predictions, "features": spec.features, "labels": spec.labels}[dataset]
     distinct = {column.name: column for table in contract.tables for column in table.columns}
     return list(distinct.values())
+
+
+def _source(spec: ModelSpec) -> list[pa.Field]:
+    """Where labels come from, if their contract says so."""
+    known = [column for column in _columns(spec, "labels") if column.name == SOURCE]
+    return [pa.field(SOURCE, pa.string()) for column in known if column.kind == "string"]
 
 
 def _weight(spec: ModelSpec) -> list[pa.Field]:

@@ -39,9 +39,10 @@ from mlobs_pipelines.steps.against import (
 )
 from mlobs_pipelines.steps.attributed import attribution_panel, attribution_summaries, explained
 from mlobs_pipelines.steps.binning import LABELLED, SCORE, Baseline
-from mlobs_pipelines.steps.class_lags import class_lag_summary
+from mlobs_pipelines.steps.class_lags import class_lag_summary, class_names
 from mlobs_pipelines.steps.corrected import corrected_estimates
 from mlobs_pipelines.steps.estimation import Calibration, estimated
+from mlobs_pipelines.steps.label_sources import label_sources
 from mlobs_pipelines.steps.outcomes import (
     class_outcomes,
     multiclass_summary,
@@ -137,6 +138,7 @@ def _summaries(case: _Case, panel: Mapping[str, FeatureSummary]) -> Iterator[Sum
     task = case.spec.monitor.task
     if task != "regression":
         yield layered(case.counts, partial(class_lag_summary, monitor=case.spec.monitor))
+        yield from label_sources(case.counts, class_names(case.spec.monitor))
     yield from {"binary": _binary, "multiclass": _multiclass, "regression": _regression}[task](case)
 
 

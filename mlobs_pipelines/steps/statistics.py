@@ -13,6 +13,7 @@ import pyarrow as pa
 from mlobs_pipelines.engine.engines import DayRows
 from mlobs_pipelines.engine.folding import Segment
 from mlobs_pipelines.engine.groups import WEIGHT
+from mlobs_pipelines.engine.label_sources import SOURCE
 from mlobs_pipelines.engine.requests import QUEUE_COLUMN
 from mlobs_pipelines.engine.scan import RECOMPUTED, ScanPlan
 from mlobs_pipelines.engine.stored import Stored
@@ -26,7 +27,19 @@ from mlobs_pipelines.store.tables import as_of_key
 
 HISTORY = ("early", "revisions", "conflict", "said_labels", "said_lags_s")
 LOG_COLUMNS = ("day", KEY, "predicted_at", "model_version", "role", "status", "latency_ms", QUEUE_COLUMN)
-LABEL_COLUMNS = ("day", KEY, "model_version", "role", "label", "state", "lag_s", "age_s", "as_of", *HISTORY)
+LABEL_COLUMNS = (
+    "day",
+    KEY,
+    "model_version",
+    "role",
+    "label",
+    "state",
+    "lag_s",
+    "age_s",
+    "as_of",
+    *HISTORY,
+    SOURCE,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ SIGNS = {
     "label_coverage": Sign("labels", -1, 0.1),
     "label_completeness": Sign("labels", -1, 0.1),
     "label_lag_gap": Sign("labels", 1, 0.1),
+    "label_source_gap": Sign("labels", 1, 0.1),
     "overdue_share": Sign("labels", 1, 0.05),
     "revised_label_share": Sign("labels", 1, 0.05),
     "conflicting_label_share": Sign("labels", 1, 0.05),

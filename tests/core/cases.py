@@ -19,6 +19,7 @@ from mlobs_pipelines.core.summaries import (
     EstimatedSummary,
     FeatureSummary,
     GroupSummary,
+    LabelSourceSummary,
     LabelSummary,
     MulticlassSummary,
     OperationSummary,
@@ -36,7 +37,15 @@ from mlobs_pipelines.core.summaries import (
     ValuePairSummary,
     weighted,
 )
-from tests.core import attribution_cases, expected_cases, pair_cases, panel_cases, value_cases, young_cases
+from tests.core import (
+    attribution_cases,
+    expected_cases,
+    pair_cases,
+    panel_cases,
+    source_cases,
+    value_cases,
+    young_cases,
+)
 from tests.core.labels import draw_label, summarise_label
 from tests.core.outcomes import summarise_outcome, summarise_predicted
 from tests.core.samples import draw_sample, summarise_sample
@@ -382,6 +391,7 @@ CASES = {
     ClassCorrectedSummary: Case(draw_multiclass, summarise_class_corrected),
     CorrectedSummary: Case(draw_score, lambda rows: young_cases.summarise_corrected(rows, summarise_score)),
     ClassLagSummary: Case(young_cases.draw_class_lags, young_cases.summarise_class_lags),
+    LabelSourceSummary: Case(source_cases.draw_sources, source_cases.summarise_sources),
     LabelSummary: Case(draw_label, summarise_label),
     OperationSummary: Case(draw_operation, summarise_operation),
     QueueSummary: Case(draw_queue, summarise_queue),

@@ -24,6 +24,7 @@ LIMITS = {
     **{f"corrected_{name}": SHARE for name in ("auc", "base_rate", "accuracy", "precision", "recall")},
     **{f"corrected_{name}": SHARE for name in ("brier_score", "f1_macro", "recall_macro", "class_share")},
     "label_lag_gap": SHARE, "label_lag_gap_p": SHARE, "class_label_lag_p50": LAG,
+    **{f"label_source_{name}": SHARE for name in ("gap", "gap_p", "class_share")},
     "void_share": SHARE, "early_label_share": SHARE, "revised_label_share": SHARE,
     "conflicting_label_share": SHARE, "expected_coverage": SHARE,
     "label_completeness": POSITIVE, "label_silence": POSITIVE, "oldest_overdue_age": POSITIVE,

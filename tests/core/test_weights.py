@@ -25,9 +25,14 @@ SURENESS = (
     "drifted_importance",
     "delong_p",
     "label_lag_gap_p",
+    "label_source_gap_p",
     "mcnemar_p",
 )
-GAPS = ("demographic_parity_difference", "equalised_odds_difference")  # over groups with enough rows
+GAPS = (
+    "demographic_parity_difference",
+    "equalised_odds_difference",
+    "label_source_gap",
+)  # over groups with enough rows
 
 
 def drawn(kind, seed, n):

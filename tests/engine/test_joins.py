@@ -242,3 +242,20 @@ def test_labels_as_of_equal_the_definition(duck, rows, as_of, data):
         r["prediction_id"]: (r["label"], r["outcome"], r["first_arrived_at"], r["revisions"])
         for r in found[0].to_pylist()
     } == slow_labels(rows, as_of)
+
+
+def test_the_last_word_tells_its_source(duck):
+    """Of several revisions the source is that of the one that counts."""
+    at = datetime(2024, 1, 1, 8, tzinfo=UTC)
+    hours = [at + timedelta(hours=lag) for lag in (1, 3, 9)]
+    log = pa.table(
+        {"day": ["2024-01-01"], "prediction_id": ["p"], "predicted_at": [at], "model_version": ["v"]}
+        | {"role": ["champion"], "status": ["ok"], "score": [0.5]}
+    )
+    labels = pa.table(
+        {"day": ["2024-01-01"] * 3, "prediction_id": ["p"] * 3, "label": [0, 1, 0], "outcome": ["x"] * 3}
+        | {"arrived_at": hours, "revision": [1, 2, 3], "source": ["live", "nightly", "hand"]}
+    )
+    told = [join_labels(duck, log, labels, at + timedelta(hours=lag), ["score"]) for lag in (0, 2, 4, 10)]
+    assert [table["source"].to_pylist() for table in told] == [[None], ["live"], ["nightly"], ["hand"]]
+    assert "source" not in join_labels(duck, log, labels.drop_columns(["source"]), at, ["score"]).schema.names

@@ -128,7 +128,11 @@ def test_joins_are_the_same(both):
         for name in range(80)
         for version in ("v1", "v2")
     ]
-    tables = pa.Table.from_pylist(log, LOG), pa.Table.from_pylist(said, LABELS)
+    sources = pa.array([draw.choice(["live", "nightly", None]) for _ in said])
+    tables = (
+        pa.Table.from_pylist(log, LOG),
+        pa.Table.from_pylist(said, LABELS).append_column("source", sources),
+    )
     one, other = (engine.join_labels(*tables, at(200), ["score", "region"]) for engine in both)
     assert pc.sum(one["conflict"]).as_py() > 5
     agree(one, other)

@@ -22,6 +22,7 @@ from mlobs_pipelines.core.summaries.paired import PAIRS, ClassPairSummary, PairS
 from mlobs_pipelines.core.summaries.regression import RegressionSummary
 from mlobs_pipelines.core.summaries.samples import SampleSummary
 from mlobs_pipelines.core.summaries.scores import DecisionSummary, GroupSummary, ScoreSummary, ShiftSummary
+from mlobs_pipelines.core.summaries.sources import LabelSourceSummary
 from mlobs_pipelines.core.summaries.value_estimated import ValueEstimatedSummary
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "EstimatedSummary",
     "FeatureSummary",
     "GroupSummary",
+    "LabelSourceSummary",
     "LabelSummary",
     "MulticlassSummary",
     "OperationSummary",
@@ -79,6 +81,7 @@ Summary = (
     | ShiftSummary
     | DecisionSummary
     | GroupSummary
+    | LabelSourceSummary
     | LabelSummary
     | ClassLagSummary
     | CorrectedSummary

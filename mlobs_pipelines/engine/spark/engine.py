@@ -18,7 +18,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - as Spark's own documentation has it
 
 from mlobs_pipelines.engine.engines import Cluster, CountedDay, DayRows, Given, Result, Rows
-from mlobs_pipelines.engine.joins import View, microseconds
+from mlobs_pipelines.engine.joins import View, microseconds, told_by
 from mlobs_pipelines.engine.scan import LabelScan, LogScan, ScanPlan
 from mlobs_pipelines.engine.spark import queries, tasks
 from mlobs_pipelines.engine.spark.queries import quoted
@@ -73,7 +73,7 @@ class Spark:
     def join_labels(self, log: Rows, labels: Rows, as_of: datetime, carried: Sequence[str]) -> pa.Table:
         """Join labels known as of a moment to predictions; see `joins.join_labels`."""
         session = self.session
-        query = queries.join_labels(as_of, carried)
+        query = queries.join_labels(as_of, carried, told_by(labels.schema))
         found = session.sql(query, log=_frame(session, log), labels=_frame(session, labels))
         return found.toArrow().sort_by([("prediction_id", "ascending"), ("model_version", "ascending")])
 

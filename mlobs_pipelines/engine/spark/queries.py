@@ -56,20 +56,21 @@ def point_in_time(view: View) -> str:
     """  # noqa: S608 - names come from validated contracts and are quoted
 
 
-def join_labels(as_of: datetime, carried: Sequence[str]) -> str:
+def join_labels(as_of: datetime, carried: Sequence[str], more: Sequence[str] = ()) -> str:
     """The query over ``{log}`` and ``{labels}``; see `joins.join_labels`."""
     columns = [*LOGGED, *carried]
     names, moment = ", ".join(f"log.{quoted(name)}" for name in columns), microseconds(as_of)
-    order = _in_order(["arrived_at", "revision", "outcome", "label"])
+    order = _in_order(["arrived_at", "revision", "outcome", "label", *more])
+    brought, told = ("".join(f", {owner}{name}" for name in more) for owner in ("", "last."))
     return f"""
     WITH asked AS (SELECT DISTINCT day AS predicted_day, prediction_id FROM {{log}}), candidates AS (
-      SELECT predicted_day, prediction_id, label, outcome, revision, arrived_at, {order} AS place
+      SELECT predicted_day, prediction_id, label, outcome, revision, arrived_at{brought}, {order} AS place
       FROM {{labels}} AS labels JOIN asked USING (prediction_id)
       WHERE CAST(labels.day AS DATE) >= date_sub(CAST(predicted_day AS DATE), {EARLY_REACH_DAYS})
         AND unix_micros(arrived_at) <= {moment}
     ), known AS (
       SELECT predicted_day, prediction_id, min(arrived_at) AS first_arrived_at, count(*) AS revisions,
-        max_by(struct(label, outcome, arrived_at), place) AS last,
+        max_by(struct(label, outcome, arrived_at{brought}), place) AS last,
         count(DISTINCT struct(outcome, label)) > 1 AS conflict,
         array_sort(collect_list(struct(place, label, unix_micros(arrived_at) AS known_us))) AS said
       FROM candidates GROUP BY predicted_day, prediction_id
@@ -83,7 +84,7 @@ def join_labels(as_of: datetime, carried: Sequence[str]) -> str:
       ({moment} - unix_micros(log.predicted_at)) / 1e6 AS age_s,
       CASE WHEN conflict THEN transform(said, one -> one.label) END AS said_labels,
       CASE WHEN conflict THEN transform(said, one -> (one.known_us - unix_micros(log.predicted_at)) / 1e6) END
-        AS said_lags_s
+        AS said_lags_s{told}
     FROM {{log}} AS log LEFT JOIN known
       ON log.prediction_id = known.prediction_id AND log.day = known.predicted_day
     WHERE unix_micros(log.predicted_at) <= {moment}
