@@ -10,12 +10,14 @@ END $$;
 REVOKE ALL ON SCHEMA mlobs FROM PUBLIC;
 GRANT USAGE ON SCHEMA mlobs TO mlobs_writer, mlobs_reader, mlobs_dashboard;
 
--- Publishes: changes rows of metrics, may not change tables.
-GRANT SELECT, INSERT, UPDATE, DELETE ON mlobs.metrics TO mlobs_writer;
+-- Publishes: changes rows, may not change tables.
+GRANT SELECT, INSERT, UPDATE, DELETE ON mlobs.metrics, mlobs.slo_status, mlobs.incidents TO mlobs_writer;
 GRANT SELECT ON mlobs.migrations TO mlobs_writer;
 
 -- Analysts: every value that was ever known.
-GRANT SELECT ON mlobs.metrics, mlobs.latest_metrics TO mlobs_reader;
+GRANT SELECT ON mlobs.metrics, mlobs.slo_status, mlobs.incidents TO mlobs_reader;
 
--- Dashboards: what is known now, and nothing else.
-GRANT SELECT ON mlobs.latest_metrics TO mlobs_dashboard;
+-- Dashboards: what is known now, through views, and nothing else. Analysts too.
+GRANT SELECT ON mlobs.latest_metrics, mlobs.current_metrics, mlobs.trends, mlobs.verdict_counts, mlobs.drift_top,
+  mlobs.slo_history, mlobs.slo_current, mlobs.incident_history, mlobs.open_incidents
+  TO mlobs_dashboard, mlobs_reader;

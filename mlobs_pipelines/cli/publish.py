@@ -1,4 +1,4 @@
-"""The command that publishes: `publish`, the mirror of the metric store in PostgreSQL.
+"""The command that publishes: `publish`, the mirror of metrics, error budgets and incidents in PostgreSQL.
 
 How rows get there is `destinations.postgres`.
 """
@@ -20,7 +20,7 @@ def publish(
         bool, typer.Option("--migrate", help="Make or change the tables first; takes the right to do so.")
     ] = False,
 ) -> None:
-    """Make the PostgreSQL of MLOBS_MIRROR_URL hold what the metric store holds, with all its history.
+    """Make the PostgreSQL of MLOBS_MIRROR_URL hold metrics, error budgets and incidents, history included.
 
     Values that it holds already are left alone: publishing again changes nothing.
     """
@@ -28,7 +28,7 @@ def publish(
     from mlobs_pipelines.settings import Settings
     from mlobs_pipelines.store.lake import Between
     from mlobs_pipelines.store.metric_store import MetricStore
-    from mlobs_pipelines.store.tables import METRICS
+    from mlobs_pipelines.store.tables import INCIDENTS, METRICS, SLO_STATUS
 
     spec_of(model)
     url = Settings().mirror_url
@@ -39,9 +39,13 @@ def publish(
     ends = [end.date() if end else None for end in (first, last)]
     rows = MetricStore(lake()).query(model, first=ends[0], last=ends[1], latest=False)
     scope = Between(*(end.isoformat() if end else None for end in ends))
-    told = postgres.publish(url.get_secret_value(), model, scope.first, scope.last, rows)
+    operations = {
+        layout.name: lake().read(model, layout, where={"day": scope}) for layout in (SLO_STATUS, INCIDENTS)
+    }
+    told = postgres.publish(url.get_secret_value(), model, scope.first, scope.last, rows, operations)
     acted(model, "publish", METRICS.name, {"written": told.written, "removed": told.removed})
+    rows_there = rows.num_rows + sum(one.num_rows for one in operations.values())
     out.print(
-        f"{count(rows.num_rows, 'value')} published: {told.written:,} new or changed, {told.removed:,} gone",
+        f"{count(rows_there, 'row')} published: {told.written:,} new or changed, {told.removed:,} gone",
         highlight=False,
     )

@@ -1,10 +1,10 @@
-"""PostgreSQL as a place that metric rows are published to, for dashboards and BI: a mirror, never the source.
+"""PostgreSQL as a place that metrics, budgets and incidents are published to: a mirror, never the source.
 
 Its tables are made and changed by the numbered files under `migrations/`, each once and in order. Which rows
 are published is the caller's to say.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -20,15 +20,55 @@ from sqlalchemy.exc import OperationalError
 DRIVER = "postgresql+psycopg2://"
 MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 7_102_013  # any number that nobody else locks
-_TABLE, _STAGED = "mlobs.metrics", "staged"
-_KEY = (
-    *("model", "day", "as_of", "model_version", "metric", "window", "window_start"),
-    *("segment", "segment_value", "feature", "maturity"),
-)
 
 
 class MirrorError(RuntimeError):
     """The database cannot be published to; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mirrored:
+    """A table of the mirror.
+
+    Attributes
+    ----------
+    name
+        Without its schema; also that of the lake's table.
+    key
+        Columns that tell its rows apart.
+    left_out
+        Columns of the lake's table that are not published.
+    quiet
+        Columns that may differ without the row being another.
+    """
+
+    name: str
+    key: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+    quiet: tuple[str, ...] = ("run_id",)
+
+
+METRICS = Mirrored(
+    "metrics",
+    (
+        *("model", "day", "as_of", "model_version", "metric", "window", "window_start"),
+        *("segment", "segment_value", "feature", "maturity"),
+    ),
+)
+OPERATIONS = {
+    "slo_status": Mirrored(
+        "slo_status",
+        ("model", "day", "as_of", "slo", "model_version", "segment", "segment_value"),
+        left_out=("as_of_key",),
+    ),
+    "incidents": Mirrored(
+        "incidents",
+        ("model", "day", "incident"),
+        left_out=("signals", "acknowledged", "acted_by"),
+        quiet=("run_id", "as_of"),
+    ),
+}
+NOTHING: Mapping[str, pa.Table] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +123,14 @@ def migrate(url: str) -> int:
         return _bring_up(connection)
 
 
-def publish(url: str, model: str, first: str | None, last: str | None, rows: pa.Table) -> Published:
+def publish(
+    url: str,
+    model: str,
+    first: str | None,
+    last: str | None,
+    rows: pa.Table,
+    operations: Mapping[str, pa.Table] = NOTHING,
+) -> Published:
     """Make the mirror hold exactly these rows of a model, in one transaction.
 
     Rows that it holds already are left alone, so publishing again changes nothing.
@@ -94,6 +141,8 @@ def publish(url: str, model: str, first: str | None, last: str | None, rows: pa.
         The days, as in the column ``day``, that the rows are all there is of; None leaves an end open.
     rows
         Metric rows, with the columns of the metric store.
+    operations
+        By name of a table of `OPERATIONS` its rows, as the lake has them; others are left as they are.
 
     Raises
     ------
@@ -102,15 +151,32 @@ def publish(url: str, model: str, first: str | None, last: str | None, rows: pa.
     ValueError
         If a row is of another model.
     """
-    if pc.any(pc.not_equal(rows.column("model"), model)).as_py():
-        raise ValueError("rows of another model are not published here")
+    tables = [(METRICS, rows), *((OPERATIONS[name], found) for name, found in operations.items())]
+    for _, found in tables:
+        if pc.any(pc.not_equal(found.column("model"), model)).as_py():
+            raise ValueError("rows of another model are not published here")
+    scope = {"model": model, "first": first or "", "last": last or "~"}
     with _connected(url) as connection:
         _check_version(connection)
-        _stage(connection, rows)
-        scope = {"model": model, "first": first or "", "last": last or "~"}
-        removed = connection.execute(text(_remove()), scope).rowcount
-        written = connection.execute(text(_upsert(rows.column_names))).rowcount
-    return Published(written, removed)
+        told = [_replace(connection, table, found, scope) for table, found in tables]
+    return Published(sum(one.written for one in told), sum(one.removed for one in told))
+
+
+def _replace(connection: Connection, table: Mirrored, rows: pa.Table, scope: Mapping[str, str]) -> Published:
+    shown = _plain(rows.drop_columns(list(table.left_out)))
+    _stage(connection, table, shown)
+    removed = connection.execute(text(_remove(table)), scope).rowcount
+    return Published(connection.execute(text(_upsert(table, shown.column_names))).rowcount, removed)
+
+
+def _plain(rows: pa.Table) -> pa.Table:
+    """Lists as texts, and a maturity that is not null, being part of a key."""
+    for index, column in enumerate(rows.schema):
+        if pa.types.is_list(column.type):
+            rows = rows.set_column(index, column.name, pc.binary_join(rows.column(index), ", "))
+        elif column.name == "maturity":
+            rows = rows.set_column(index, column.name, pc.fill_null(rows.column(index), ""))
+    return rows
 
 
 def answers(url: str) -> None:
@@ -175,35 +241,38 @@ def _check_version(connection: Connection) -> None:
         )
 
 
-def _stage(connection: Connection, rows: pa.Table) -> None:
-    connection.execute(text(f"CREATE TEMP TABLE {_STAGED} (LIKE {_TABLE} INCLUDING ALL) ON COMMIT DROP"))
-    known = pc.fill_null(rows.column("maturity"), "")
-    whole = rows.set_column(rows.schema.get_field_index("maturity"), "maturity", known)
+def _stage(connection: Connection, table: Mirrored, rows: pa.Table) -> None:
+    staged = f"staged_{table.name}"
+    connection.execute(
+        text(f"CREATE TEMP TABLE {staged} (LIKE mlobs.{table.name} INCLUDING ALL) ON COMMIT DROP")
+    )
     buffer = BytesIO()
-    csv.write_csv(whole, buffer, csv.WriteOptions(include_header=False))  # texts in quotes, nulls without
+    csv.write_csv(rows, buffer, csv.WriteOptions(include_header=False))  # texts in quotes, nulls without
     buffer.seek(0)
     cursor: Any = connection.connection.cursor()
     with closing(cursor):
-        cursor.copy_expert(f"COPY {_STAGED} ({_listed(rows.column_names)}) FROM STDIN (FORMAT csv)", buffer)
-    connection.execute(text(f"ANALYZE {_STAGED}"))  # without, a plan for few rows takes hours for many
+        cursor.copy_expert(f"COPY {staged} ({_listed(rows.column_names)}) FROM STDIN (FORMAT csv)", buffer)
+    connection.execute(text(f"ANALYZE {staged}"))  # without, a plan for few rows takes hours for many
 
 
-def _remove() -> str:
-    same = " AND ".join(f't."{name}" = s."{name}"' for name in _KEY)
+def _remove(table: Mirrored) -> str:
+    same = " AND ".join(f't."{name}" = s."{name}"' for name in table.key)
     return (
-        f"DELETE FROM {_TABLE} AS t WHERE t.model = :model AND t.day BETWEEN :first AND :last "  # noqa: S608 - names of our own
-        f"AND NOT EXISTS (SELECT FROM {_STAGED} AS s WHERE {same})"
+        f"DELETE FROM mlobs.{table.name} AS t WHERE t.model = :model AND t.day BETWEEN :first AND :last "  # noqa: S608 - names of our own
+        f"AND NOT EXISTS (SELECT FROM staged_{table.name} AS s WHERE {same})"
     )
 
 
-def _upsert(names: list[str]) -> str:
-    rest = [name for name in names if name not in _KEY]
-    told = [name for name in rest if name != "run_id"]
+def _upsert(table: Mirrored, names: list[str]) -> str:
+    rest = [name for name in names if name not in table.key]
+    told = [name for name in rest if name not in table.quiet]
     given = ", ".join(f'"{name}" = excluded."{name}"' for name in rest)
     mine, other = (", ".join(f'{of}."{name}"' for name in told) for of in ("t", "excluded"))
     return (
-        f"INSERT INTO {_TABLE} AS t ({_listed(names)}) SELECT {_listed(names)} FROM {_STAGED} "  # noqa: S608 - names of our own
-        f"ON CONFLICT ({_listed(list(_KEY))}) DO UPDATE SET {given} WHERE ({mine}) IS DISTINCT FROM ({other})"
+        f"INSERT INTO mlobs.{table.name} AS t ({_listed(names)}) SELECT {_listed(names)} "  # noqa: S608 - names of our own
+        f"FROM staged_{table.name} "
+        f"ON CONFLICT ({_listed(list(table.key))}) DO UPDATE SET {given} "
+        f"WHERE ({mine}) IS DISTINCT FROM ({other})"
     )
 
 

@@ -8,21 +8,31 @@ from typer.testing import CliRunner
 from mlobs_pipelines.store.lake import Lake
 from mlobs_pipelines.store.metric_store import MetricStore
 from mlobs_pipelines.store.tables import INCIDENTS, METRIC_COLUMNS, SLO_STATUS, as_of_key
-from tests.destinations.season import AS_OF, START, budget, incident, season
+from tests.destinations.season import AS_OF, START, budget, incident, row, season
 from tests.test_readme import ROOT
 
 MODEL = "flight_delays"
 DAYS = 9
 LAST = START + timedelta(days=DAYS - 1)
+MORE = (
+    *(("availability", "1d"), ("request_count", "1d"), ("label_backlog", "1d"), ("label_silence", "1d")),
+    *(
+        ("label_coverage", "7d"),
+        ("label_coverage", "28d"),
+        ("estimated_auc", "28d"),
+        ("drifted_share", "28d"),
+    ),
+)
 HOSTILE = "=cmd|'/c calc'!A1\x1b[31m\u202e\"\n\\"
 
 
 def fill(root):
     """Write the tables; one segment value is hostile. Gives the lake."""
     lake = Lake(str(root), None)
-    rows = [row for row in season(DAYS, ("v1", "v2")).to_pylist() if row["window"] != "1mo"]
-    hostile = [row | {"segment_value": HOSTILE} for row in rows if row["segment"]]
-    table = pa.Table.from_pylist([*rows, *hostile], schema=METRIC_COLUMNS)
+    rows = [one for one in season(DAYS, ("v1", "v2")).to_pylist() if one["window"] != "1mo"]
+    rows += [one | {"segment_value": HOSTILE} for one in rows if one["segment"]]
+    rows += [one | {"window": "28d"} for one in rows if one["metric"] == "psi"]
+    table = pa.Table.from_pylist([*rows, *_more()], schema=METRIC_COLUMNS)
     days = [START + timedelta(days=at) for at in range(DAYS)]
     MetricStore(lake).write(MODEL, [(day, AS_OF) for day in days], table, commit={})
     budgets = [_budget(day, left) for day in days for left in (0.4, -0.2)]
@@ -32,6 +42,16 @@ def fill(root):
     incidents = pa.Table.from_pylist(stood, schema=INCIDENTS.schema)
     lake.replace(MODEL, INCIDENTS, [(LAST.isoformat(),)], incidents, commit={})
     return lake
+
+
+def _more():
+    """What the season has not: metrics that dashboards show."""
+    for metric, window in MORE:
+        for version in ("v1", "v2"):
+            for at in range(DAYS):
+                limit = 0.5 if metric == "drifted_share" else None
+                day = START + timedelta(days=at)
+                yield row(metric, version, day, 0.9 + at / 100, window=window, limit=limit)
 
 
 def _budget(day, left):

@@ -103,7 +103,10 @@ def test_migrations_are_applied_once_and_in_order(url):
     with pytest.raises(MirrorError, match=r"is at version 0.*--migrate"):
         publish(url, "loans", None, None, _rows({"auc": 0.7}))
     assert migrate(url) == migrate(url)
-    assert [row["name"] for row in _ask(url, "SELECT name FROM mlobs.migrations")] == ["001_metrics"]
+    assert [row["name"] for row in _ask(url, "SELECT name FROM mlobs.migrations")] == [
+        "001_metrics",
+        "002_operations",
+    ]
     _ask(url, "INSERT INTO mlobs.migrations (version, name) VALUES (99, 'of a later release')")
     with pytest.raises(MirrorError, match=r"at version 99.*upgrade"):
         migrate(url)
