@@ -64,6 +64,19 @@ def test_no_command_is_named_that_does_not_exist():
     assert told == {name.split()[0] for name in commands()}
 
 
+def test_every_check_has_a_runbook():
+    """The template that checks and messages name is there, and says what it must."""
+    found = {path.stem for path in (ROOT / "docs" / "runbooks").glob("*.md")} - {"README"}
+    graph = (ROOT / "tests" / "defs" / "graph.txt").read_text(encoding="utf-8")
+    assert set(re.findall(r"^  check (\w+):", graph, re.MULTILINE)) <= found
+    families = {metric.family for metric in METRICS.values()}
+    assert families <= found
+    for name in found:
+        text = (ROOT / "docs" / "runbooks" / f"{name}.md").read_text(encoding="utf-8")
+        parts = ["## First look", "## Usual causes", "## What to do", "## When to roll back"]
+        assert re.findall(r"^## .*", text, re.MULTILINE) == parts, name
+
+
 @pytest.mark.parametrize(
     ("what", "names"),
     [

@@ -5,8 +5,7 @@ How suspects are found and ordered is `steps.explain`.
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import date
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -14,9 +13,6 @@ from mlobs_pipelines.cli.incidents import heading
 from mlobs_pipelines.cli.output import Format, Output, print_rows, sheet_of
 from mlobs_pipelines.cli.root import Model, app, err, known, lake, spec_of
 from mlobs_pipelines.destinations import terminal
-
-if TYPE_CHECKING:
-    from mlobs_pipelines.steps.walk import Walk
 
 LIVE = ("open", "acknowledged")
 COLUMNS = [
@@ -45,6 +41,7 @@ def explain(
     """Rank what may have caused an incident, with what each rests on and the materializations to open."""
     from mlobs_pipelines.defs.resources import Site
     from mlobs_pipelines.settings import Settings
+    from mlobs_pipelines.steps.record import explained
 
     spec, rows = spec_of(model), _asked(model, incident)
     if not rows:
@@ -53,7 +50,7 @@ def explain(
         err.print("no incident is open")
         return
     settings = Settings()
-    found = _explained(Site(settings).walk(spec, "explain"), rows, settings.dagster_url or "")
+    found = explained(Site(settings).walk(spec, "explain"), rows, settings.dagster_url or "")
     if form is Format.JSON:
         typer.echo(terminal.as_json(found))
     elif form is Format.CSV:
@@ -75,22 +72,6 @@ def _asked(model: str, incident: str | None) -> list[dict[str, Any]]:
     return sorted(live, key=lambda row: (row["severity"] != "critical", -row["failing"], row["opened_on"]))
 
 
-def _explained(walk: "Walk", rows: Sequence[Mapping[str, Any]], url: str) -> list[dict[str, Any]]:
-    from mlobs_pipelines.steps.explain import gather, plain, suspects
-    from mlobs_pipelines.steps.incidents import incident_of
-    from mlobs_pipelines.steps.opened import Opened
-
-    days = [date.fromisoformat(row["day"]) for row in rows]
-    evidence, opened = gather(walk, min(row["opened_on"] for row in rows), max(days)), Opened(walk, url)
-    names = ("incident", "title", "severity", "state", "opened_on", "resolved_on", "versions")
-    found = []
-    for row, day in zip(rows, days, strict=True):
-        told = plain(suspects(evidence, incident_of(row), day))
-        ways = [{**one, "open": opened.of(one)} for one in told]
-        found.append({**{name: row[name] for name in names}, "suspects": ways})
-    return found
-
-
 def _print(row: Mapping[str, Any], found: Mapping[str, Any]) -> None:
     signals = len(json.loads(row["signals"]))
     typer.echo(
@@ -103,7 +84,18 @@ def _print(row: Mapping[str, Any], found: Mapping[str, Any]) -> None:
     print_rows(told, Format.TABLE, [], _sheet)
     typer.echo("\nto open:")
     ways = {(way["asset"], way["partition"]): way for one in told[:FEW] for way in one["open"]}
-    typer.echo("\n".join([*map(_open, ways.values()), ""]))
+    typer.echo("\n".join([*map(_open, ways.values()), *_alike(found["similar"]), ""]))
+
+
+def _alike(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Earlier incidents alike, and what was said of them."""
+    if not found:
+        return []
+    told = [
+        f"- {one['incident']} ({one['alike']:.0%} alike): {one['title']}; {one['note'] or one['state']}"
+        for one in found
+    ]
+    return ["", "alike, earlier:", *told]
 
 
 def _open(way: Mapping[str, Any]) -> str:

@@ -1,8 +1,12 @@
-"""Commands about incidents: `incidents list`, `show`, `ack`, `mute` and `resolve`."""
+"""Commands about incidents: `incidents list`, `show`, `ack`, `mute`, `resolve`, `record` and `similar`.
+
+How an incident is explained is `explain`.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +15,7 @@ from mlobs_pipelines.cli.output import Format, Output, print_rows, sheet_of
 from mlobs_pipelines.cli.root import DAY, app, err, folders, known, lake, out, spec_of, stop, usage
 from mlobs_pipelines.destinations import terminal
 
+ALIKE = ("incident", "alike", "title", "state", "opened_on", "resolved_on", "acted_by", "note")
 STATES = ("open", "acknowledged", "muted", "resolved")
 COLUMNS = [
     ("incident", "incident", 0),
@@ -97,12 +102,60 @@ def mute(
 
 
 @group.command()
-def resolve(incident: Which, reason: Reason = "") -> None:
+def resolve(
+    incident: Which,
+    reason: Reason = "",
+    to: Annotated[
+        Path | None, typer.Option("--record", help="Write its record here, as `record` does.")
+    ] = None,
+) -> None:
     """Close it now; should any of its signals fail again within days, it comes back."""
-    _act(incident, "resolve", reason)
+    after = _act(incident, "resolve", reason)
+    if to is not None:
+        _write(after, to)
 
 
-def _act(incident: str, kind: str, reason: str, until: date | None = None) -> None:
+@group.command()
+def record(
+    incident: Which,
+    output: Annotated[Path | None, typer.Option(help="File to write; the screen if none.")] = None,
+) -> None:
+    """Write the record of an incident: timeline, evidence, causes, actions, and a form to fill in."""
+    _write(_find(incident), output)
+
+
+@group.command()
+def similar(incident: Which, form: Output = Format.TABLE) -> None:
+    """List earlier incidents alike: what failed and what was suspected; what was said of them."""
+    from mlobs_pipelines.steps.incidents import current
+    from mlobs_pipelines.steps.record import similar as alike
+
+    row = _find(incident)
+    found = alike(row, current(lake(), row["model"]))
+    if not found and form is Format.TABLE:
+        err.print("no earlier incident is like it")
+        return
+    print_rows(found, form, ALIKE, lambda some: sheet_of(some, [(name, name, 0) for name in ALIKE]))
+
+
+def _write(row: Mapping[str, Any], to: Path | None) -> None:
+    from mlobs_pipelines.defs.resources import Site
+    from mlobs_pipelines.destinations.records import record as written
+    from mlobs_pipelines.settings import Settings
+    from mlobs_pipelines.steps.record import recorded
+
+    settings = Settings()
+    walk = Site(settings).walk(spec_of(row["model"]), "incidents.record")
+    text = written(recorded(walk, row, settings.dagster_url or ""))
+    if to is None:
+        typer.echo(text, nl=False)
+        return
+    to.parent.mkdir(parents=True, exist_ok=True)
+    to.write_text(text, encoding="utf-8")
+    out.print(f"written: {to}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _act(incident: str, kind: str, reason: str, until: date | None = None) -> dict[str, Any]:
     row = _find(incident)
     from mlobs_pipelines.defs.resources import Site
     from mlobs_pipelines.settings import Settings, operating_user
@@ -114,6 +167,7 @@ def _act(incident: str, kind: str, reason: str, until: date | None = None) -> No
         after = act(walk, row, kind, operating_user(), site.clock(), reason, until)
     ends = f" until {after['muted_until']}" if after["state"] == "muted" else ""
     out.print(f"{after['incident']}: {after['state']}{ends}", markup=False, highlight=False, soft_wrap=True)
+    return after
 
 
 def _find(incident: str) -> dict[str, Any]:

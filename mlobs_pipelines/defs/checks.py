@@ -16,6 +16,7 @@ from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.defs.lineage import asset_key
 from mlobs_pipelines.defs.partitions import daily, days_of
 from mlobs_pipelines.defs.resources import Site
+from mlobs_pipelines.destinations.messages import guide
 from mlobs_pipelines.steps.walk import Walk
 from mlobs_pipelines.telemetry.work import working
 
@@ -65,7 +66,7 @@ def partitioned_check(
         asset=key,
         description=description,
         partitions_def=daily(spec.monitor),
-        metadata={"runbook": dg.MetadataValue.url(spec.monitor.runbook)},
+        metadata=runbooks(spec, name),
     )
 
     @dg.multi_asset_check(specs=[check_spec], name=f"{key.to_python_identifier()}__{name}")
@@ -89,6 +90,14 @@ def _watched(name: str, look: Look) -> Look:
     return watched
 
 
+def runbooks(spec: ModelSpec, check: str) -> dict[str, dg.MetadataValue]:
+    """The model's own runbook, and the template that is about this kind of check."""
+    return {
+        "runbook": dg.MetadataValue.url(spec.monitor.runbook),
+        "guide": dg.MetadataValue.text(guide(check)),
+    }
+
+
 def evaluations(
     instance: dg.DagsterInstance, walk: Walk, key: dg.AssetCheckKey, look: Look, days: Sequence[date]
 ) -> Iterator[dg.AssetCheckEvaluation]:
@@ -107,7 +116,7 @@ def _evaluation(
         "verdict": dg.MetadataValue.text(verdict),
         **finding.metadata,
         "owners": dg.MetadataValue.text(", ".join(spec.monitor.owners)),
-        "runbook": dg.MetadataValue.url(spec.monitor.runbook),
+        **runbooks(spec, key.name),
     }
     return dg.AssetCheckEvaluation(
         asset_key=key.asset_key,

@@ -44,11 +44,23 @@ def body(row: Mapping[str, Any], event: str, url: str = "") -> str:
         *_suspects(row),
         f"owners: {', '.join(row['owners'])}",
         f"runbook: {row['runbook']}",
+        f"guide: {guide(ordered[0]['signal']['check'])}",
         f"Dagster: {', '.join(_checks(row, ordered))}",
         *_links(row, ordered, url.rstrip("/")),
         f"mlobs explain {row['model']} {row['incident']}",
     ]
     return "\n".join(lines)
+
+
+def guide(check: str) -> str:
+    """Where the project's runbook for a kind of check is.
+
+    Examples
+    --------
+    >>> guide("metrics/skew")
+    'docs/runbooks/skew.md'
+    """
+    return f"docs/runbooks/{check.rpartition('/')[2]}.md"
 
 
 def _suspects(row: Mapping[str, Any]) -> list[str]:

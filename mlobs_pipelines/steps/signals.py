@@ -79,10 +79,11 @@ def metric_signals(walk: Walk, first: date, last: date) -> Iterator[Dated]:
     rows = MetricStore(walk.lake).query(walk.model, metrics=names, first=first, last=last, as_of=walk.as_of)
     judged = rows.filter(pc.not_equal(rows.column("verdict"), str(Verdict.NONE)))
     for row in judged.to_pylist():
-        yield date.fromisoformat(row["day"]), _judged(walk.spec, row)
+        yield date.fromisoformat(row["day"]), judged_signal(walk.spec, row)
 
 
-def _judged(spec: ModelSpec, row: Mapping[str, Any]) -> Signal:
+def judged_signal(spec: ModelSpec, row: Mapping[str, Any]) -> Signal:
+    """What a judged row of the metric store says."""
     metric, family = row["metric"], spec.metrics[row["metric"]].family
     found = place(spec, metric, row["feature"], row["model_version"])
     days = LENGTHS[row["window"]]

@@ -74,7 +74,7 @@ def command(season, tmp_path, monkeypatch):
     return run
 
 
-def test_people_find_mute_and_resolve_an_incident(command, found):
+def test_people_find_mute_and_resolve_an_incident(command, found, tmp_path):
     """`list`, `show`, `ack`, `mute` and `resolve` speak of the same incident, and what was done is kept."""
     incident = found["predictions: deliveries are missing or refused"]["incident"]
     listed = json.loads(command("list", MODEL, "--state", "open", "--format", "json").stdout)
@@ -89,7 +89,12 @@ def test_people_find_mute_and_resolve_an_incident(command, found):
     muted = command("mute", incident, "--until", "2013-07-01", "--reason", "known").stdout
     assert muted == f"{incident}: muted until 2013-07-01\n"
     assert ": known" in command("show", incident).stdout
-    assert command("resolve", incident).stdout == f"{incident}: resolved\n"
+    assert command("record", incident).stdout.startswith(f"# Incident {incident}\n")
+    command("similar", incident, "--format", "json")
+    to = tmp_path / "records" / "one.md"
+    closed = command("resolve", incident, "--record", str(to)).stdout
+    assert closed == f"{incident}: resolved\nwritten: {to}\n"
+    assert "| state | resolved |" in to.read_text(encoding="utf-8")
     assert "was resolved on" in command("ack", incident, code=2).output
     assert "did you mean" in command("show", incident[:-1], code=2).output
 

@@ -87,6 +87,7 @@ def test_a_webhook_and_a_mailbox_get_the_whole_message_once(walk):
     assert "suspects:\n- skew of amount (skew_mismatch_share 0 to 0.9" in first["message"]
     page = "http://dagster.test/assets/loan_risk/metrics?view=partitions&partition=2024-03-03"
     assert page in first["message"]
+    assert "guide: docs/runbooks/drift.md" in first["message"]
     assert page not in last["message"]
     assert "loan_risk/metrics/drift of 2024-03-03" in first["message"]
     assert "drift of amount" in posted
