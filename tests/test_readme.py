@@ -84,7 +84,7 @@ def test_every_check_has_a_runbook():
         ("source format", set(FORMATS)),
         ("source", set(SOURCES)),
         ("destination", destinations()),
-        ("check", {"contract", "rules", "privacy", "point_in_time", "version_known", "labels"}),
+        ("check", {"contract", "rules", "privacy", "point_in_time", "version_known", "labels", "orphans"}),
         ("metric family", {metric.family for metric in METRICS.values()}),
         ("setting", {f"MLOBS_{name.upper()}" for name in Settings.model_fields}),
     ],

@@ -87,12 +87,15 @@ class Labels(Section):
         Fixed maturities at which label coverage is kept; contains `horizon`.
     coverage_target
         Share of labels known at the horizon from which a window is mature.
+    orphan_limit
+        Share of the labels of a day that may have no prediction.
     """
 
     horizon: Duration
     unit: Duration = timedelta(hours=1)
     horizons: tuple[Duration, ...]
     coverage_target: Annotated[Number, Field(gt=0, le=1)] = 0.95
+    orphan_limit: Annotated[Number, Field(ge=0, le=1)] = 0.01
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

@@ -7,14 +7,16 @@ import dagster as dg
 import polars as pl
 
 from mlobs_pipelines.contracts.folder import ModelSpec
+from mlobs_pipelines.core.metrics.estimates import wilson
 from mlobs_pipelines.defs.assets import Part, Upstream, table_asset
 from mlobs_pipelines.defs.checks import Finding, Looks, partitioned_check
 from mlobs_pipelines.defs.resources import Site
 from mlobs_pipelines.engine.joins import EARLY_REACH_DAYS
+from mlobs_pipelines.steps.arrivals import orphans
 from mlobs_pipelines.steps.join import join
 from mlobs_pipelines.steps.labelled import known_rows
 from mlobs_pipelines.steps.layouts import labelled_layout
-from mlobs_pipelines.steps.walk import Walk
+from mlobs_pipelines.steps.walk import Walk, texts
 
 ODD = {"early": "known before the prediction was made", "conflict": "with two different outcomes"}
 
@@ -38,13 +40,51 @@ def join_parts(site: Site, spec: ModelSpec) -> Iterator[Part]:
         },
         kinds={"duckdb"},
     )
-    for name, (says, look) in join_looks().items():
+    for name, (says, look) in {**join_looks(), **_arrival_looks()}.items():
         yield partitioned_check(site, spec, "labelled_predictions", name, says, look)
 
 
 def join_looks() -> Looks:
     """The checks of the join."""
     return {"labels": ("No label is older than its prediction, and no prediction has two outcomes.", _labels)}
+
+
+def _arrival_looks() -> Looks:
+    """The checks of labels by the day on which they came; a day that is joined again does not change them."""
+    return {"orphans": ("Almost every label that came that day is about a known prediction.", _orphans)}
+
+
+def _orphans(walk: Walk, days: Sequence[date]) -> Mapping[date, Finding]:
+    found, limit = orphans(walk, days), walk.spec.monitor.labels.orphan_limit
+    return {
+        day: judged_orphans(found.labels.get(text, 0), found.orphans.get(text, 0), limit)
+        for day, text in zip(days, texts(days), strict=True)
+    }
+
+
+def judged_orphans(labels: int, orphaned: int, limit: float) -> Finding:
+    """Hold a day's share of labels without a prediction against what is declared."""
+    if not labels:
+        return Finding(passed=True, undecided=True, description="No label came on this day.")
+    lower, upper = (float(end) for end in wilson(orphaned, labels))
+    numbers = {"orphan_share": orphaned / labels, "lower": lower, "upper": upper, "limit": limit}
+    metadata: dict[str, dg.MetadataValue] = {
+        "labels": dg.MetadataValue.int(labels),
+        "orphan_labels": dg.MetadataValue.int(orphaned),
+        **{name: dg.MetadataValue.float(number) for name, number in numbers.items()},
+    }
+    says = f"{orphaned} of {labels} labels ({orphaned / labels:.1%}) have no prediction"
+    if orphaned / labels <= limit:
+        return Finding(passed=True, description=f"{says}; {limit:.1%} may.", metadata=metadata)
+    if lower <= limit:
+        text = f"{says}, more than {limit:.1%}, which so few labels may be by chance."
+        return Finding(passed=True, undecided=True, description=text, metadata=metadata)
+    text = (
+        f"{says}, more than {limit:.1%}. They are kept, and count once their predictions come: look for "
+        "deliveries of predictions that are missing or refused, and for ids that are written differently on "
+        "both sides."
+    )
+    return Finding(passed=False, description=text, severe=False, metadata=metadata)
 
 
 def _labels(walk: Walk, days: Sequence[date]) -> Mapping[date, Finding]:

@@ -209,15 +209,28 @@ def _matched(walk: Walk, arrived: Sequence[date]) -> Cells:
     return cells
 
 
-def orphans(walk: Walk, arrived: Sequence[date]) -> dict[str, int]:
-    """Labels that arrived on some days and whose prediction is in no log, nor left out by sampling."""
+@dataclass(frozen=True, slots=True)
+class Orphans:
+    """Labels by day of arrival, and those whose prediction is in no log, nor left out by sampling."""
+
+    labels: Mapping[str, int]
+    orphans: Mapping[str, int]
+
+
+def orphans(walk: Walk, arrived: Sequence[date]) -> Orphans:
+    """Count labels that arrived on some days, and those without a prediction."""
     labels = _arrived(walk, arrived, ["day", "prediction_id"])
+    all_of_them = labels
     for ids in _logged(walk, arrived):
         if labels.num_rows:
             labels = unmatched(walk.duck, labels, ids)
     if labels.num_rows:
         left_out = walk.lake.read(walk.model, SAMPLED_OUT, columns=["prediction_id"])
         labels = unmatched(walk.duck, labels, left_out)
+    return Orphans(_by_day(all_of_them), _by_day(labels))
+
+
+def _by_day(labels: pa.Table) -> dict[str, int]:
     return {item["values"]: item["counts"] for item in pc.value_counts(labels.column("day")).to_pylist()}
 
 

@@ -125,6 +125,6 @@ def _count(rows: pa.Table, flag: str) -> int:
     return int(pc.sum(rows.column(flag)).as_py() or 0)
 
 
-def _orphans(walk: Walk, days: list[date]) -> dict[str, int]:
+def _orphans(walk: Walk, days: list[date]) -> Mapping[str, int]:
     known = [day for day in days if day <= walk.as_of.astimezone(UTC).date()]
-    return orphans(walk, known) if known else {}
+    return orphans(walk, known).orphans if known else {}
