@@ -11,6 +11,7 @@ from contextlib import suppress
 from mlobs_pipelines.cli import (
     alerts,
     awaited,
+    backfill,
     declare,
     deliveries,
     explain,
@@ -33,6 +34,7 @@ __all__ = [
     "alerts",
     "app",
     "awaited",
+    "backfill",
     "declare",
     "deliveries",
     "explain",

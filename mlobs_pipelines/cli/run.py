@@ -1,38 +1,20 @@
-"""Commands that run the walk: `demo` and `backfill`.
-
-What the walk does is in `steps`; how it runs in Dagster is in `defs`.
-"""
+"""The command that builds the demo and walks it. Walking any days is `backfill`."""
 
 import time
-from collections.abc import Iterator
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlobs_pipelines.cli.output import Format, count, print_rows, progress
+from mlobs_pipelines.cli.backfill import backfill
+from mlobs_pipelines.cli.output import Format, print_rows, progress
 from mlobs_pipelines.cli.read import report
-from mlobs_pipelines.cli.root import (
-    DAY,
-    AsOf,
-    Model,
-    acted,
-    app,
-    err,
-    known,
-    moment_of,
-    out,
-    spec_of,
-    stop,
-    usage,
-)
+from mlobs_pipelines.cli.root import DAY, app, known, out, spec_of, usage
 from mlobs_pipelines.core.vocabulary import Window
 from mlobs_pipelines.destinations import terminal
 
 if TYPE_CHECKING:
-    from mlobs_pipelines.defs import launch
     from mlobs_pipelines.settings import Settings
-    from mlobs_pipelines.store.audit import Detail
 
 DEMO_MODEL = "flight_delays"
 SLIS = ("auc", "ece", "brier_score", "label_coverage")
@@ -85,62 +67,8 @@ def demo(
     _next_steps()
 
 
-@app.command()
-def backfill(
-    model: Model,
-    first: Annotated[datetime, typer.Option("--from", formats=DAY, help="First day.")],
-    last: Annotated[datetime, typer.Option("--to", formats=DAY, help="Last day, included.")],
-    as_of: AsOf = None,
-) -> None:
-    """Run the whole walk for a range of days, headless, in as few Dagster runs as it takes."""
-    spec, days, moment = spec_of(model), (first.date(), last.date()), moment_of(as_of)
-    from mlobs_pipelines.definitions import build_defs
-    from mlobs_pipelines.defs import launch
-    from mlobs_pipelines.defs.resources import Site
-    from mlobs_pipelines.settings import Settings
-    from mlobs_pipelines.steps import expired
-
-    site = Site(Settings())
-    with usage():
-        launch.plan(spec, *days, moment or spec.monitor.replay_as_of or site.clock())
-    walk = site.walk(spec, "backfill", moment)
-    for said in expired.told(walk, *days):
-        err.print(said, highlight=False, soft_wrap=True)
-    runs: list[launch.Launched] = []
-    try:
-        with progress():
-            for launched, seconds in _timed(launch.backfill(site, build_defs(site), spec, *days, moment)):
-                runs.append(launched)
-                told = count(launched.failed_checks, "failed check")
-                err.print(
-                    f"{launched.job}: run {launched.run_id[:8]}, {seconds:.1f} s, {told}", highlight=False
-                )
-    finally:
-        acted(model, "backfill", f"{days[0]} to {days[1]}", _summed(runs, moment))
-    failed = [one for one in runs if not one.success]
-    if failed:
-        stop(f"run {failed[0].run_id} of {failed[0].job} failed: {failed[0].error}", 1)
-
-
-def _summed(runs: "list[launch.Launched]", moment: datetime | None) -> "dict[str, Detail]":
-    return {
-        "as_of": moment.isoformat() if moment else None,
-        "runs": len(runs),
-        "failed_runs": sum(not one.success for one in runs),
-        "failed_checks": sum(one.failed_checks for one in runs),
-        "last_run": runs[-1].run_id if runs else None,
-    }
-
-
 def _seconds(started: float) -> str:
     return f"{time.monotonic() - started:.1f} s"
-
-
-def _timed(items: Iterator[Any]) -> Iterator[tuple[Any, float]]:
-    started = time.monotonic()
-    for item in items:
-        yield item, time.monotonic() - started
-        started = time.monotonic()
 
 
 def _monthly(settings: "Settings", first: date, last: date) -> list[dict[str, Any]]:

@@ -171,22 +171,55 @@ class Version(Section):
     compared_with: Comparison | None = None
 
 
+Cron = Annotated[str, AfterValidator(check_cron)]
+
+
+class Cadence(Section):
+    """When the jobs after ingestion look for days that they have not done yet.
+
+    Attributes
+    ----------
+    join
+        Days that are ingested: snapshots, the log and the join with labels.
+    quality
+        Days that are joined: statistics, metrics of every family, error budgets, incidents.
+    label_lag
+        Days whose labels are still coming in, joined and measured again with those of another day.
+    calibration
+        Days whose labels have become due, once: what is said of them then stays.
+    """
+
+    join: Cron = "5 * * * *"
+    quality: Cron = "20 * * * *"
+    label_lag: Cron = "35 * * * *"
+    calibration: Cron = "50 * * * *"
+
+
 class Schedule(Section):
-    """When the model's day is processed and for how long windows are scored again.
+    """When the model's jobs run, and for how long windows are scored again.
 
     Attributes
     ----------
     cron
-        Five-field cron expression.
+        Five-field cron expression of ingestion.
     timezone
-        The zone the expression is read in.
+        The zone that all expressions are read in; days are UTC days in any.
+    cut_off
+        How long after the end of a day its deliveries may still come: it is not ingested before.
+    catch_up
+        How far back days that no job has done, because nothing ran, are asked for by themselves.
     rescore
         How long a window is scored again as labels arrive.
+    cadence
+        When the other jobs run.
     """
 
-    cron: Annotated[str, AfterValidator(check_cron)]
+    cron: Cron
     timezone: Timezone = "UTC"
+    cut_off: Duration = timedelta()
+    catch_up: Duration = timedelta(days=30)
     rescore: Duration = timedelta(days=7)
+    cadence: Cadence = Cadence()
 
 
 class Monitor(Section):

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from mlobs_pipelines.contracts.documents import Document
 from mlobs_pipelines.contracts.monitor import (
+    Cadence,
     Comparison,
     Feature,
     FeatureView,
@@ -41,6 +42,7 @@ _SECTIONS: Mapping[str, type[Section]] = {
     "compared_with": Comparison,
 }
 _INNER: Mapping[tuple[str, str], type[Section]] = {
+    ("schedule", "cadence"): Cadence,
     ("sampling", "keep"): Kept,
     ("objectives", "failing"): Failing,
     ("slos", "sli"): Indicator,

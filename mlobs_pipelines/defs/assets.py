@@ -61,6 +61,7 @@ def table_asset(  # noqa: PLR0913 - one argument per declared fact
         **common(spec, description, {"deltalake", *(kinds or ())}),
         partitions_def=daily(spec.monitor),
         backfill_policy=dg.BackfillPolicy.single_run(),
+        pool=spec.monitor.model,
         metadata=declared,
     )
     def table(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:

@@ -1,7 +1,10 @@
-"""Jobs and schedules of a model: baseline, labels, the daily walk, the report."""
+"""Jobs of a model: its baseline, the walk of a day whole and in parts with cadences of their own, the report.
+
+When they run by themselves is `cadence`.
+"""
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import (
@@ -11,20 +14,24 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
 from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.contracts.odcs import DATASETS
 from mlobs_pipelines.defs.lineage import asset_key
-from mlobs_pipelines.defs.resources import AS_OF_TAG
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
-WALKED = (
-    "predictions",
-    "features",
-    "labels",
-    "feature_snapshots",
-    "prediction_log",
-    "labelled_predictions",
-    "statistics",
-    "metrics",
-)
+JOINED = ("feature_snapshots", "prediction_log", "labelled_predictions")
+MEASURED = ("statistics", "metrics")
+SAYS = {
+    "baseline": "Measure the training set of every declared version: once, and after adding a version.",
+    "features": "Ingest feature rows, behind the predictions whose lookups reach back for them.",
+    "labels": "Ingest labels by day of arrival, ahead of the predictions they belong to.",
+    "ingest": "Ingest what was delivered of a day: predictions, feature rows, labels, under contract.",
+    "join": "Point-in-time snapshots, the log and the join with labels, for days that were ingested.",
+    "quality": "Statistics, metrics and verdicts of every family, error budgets, incidents, for joined days.",
+    "label_lag": "Join and measure days again whose labels are still coming in: coverage, backlog, lag.",
+    "calibration": "Join and measure days again whose labels are due now: calibration and quality that stay.",
+    "daily": "The whole walk of a day, or of a range of days in one run: ingest to verdict.",
+    "recompute": "The walk after ingest, for days whose rows have changed: snapshots to verdict.",
+    "report": "Write the HTML report from the metric store.",
+}
 
 
 def job_name(model: str, part: str) -> str:
@@ -32,21 +39,28 @@ def job_name(model: str, part: str) -> str:
     return f"{model}_{part}"
 
 
+def made_by(spec: ModelSpec, part: str) -> tuple[str, ...]:
+    """The assets that a job materializes, in the order of the walk."""
+    judged = ("slo_status", "incidents") if spec.monitor.slos else ("incidents",)
+    quality = (*MEASURED, *judged)
+    again = ("labelled_predictions", *quality)
+    made = {
+        "ingest": DATASETS,
+        "join": JOINED,
+        "quality": quality,
+        "label_lag": again,
+        "calibration": again,
+        "recompute": (*JOINED, *quality),
+        "daily": (*DATASETS, *JOINED, *quality),
+    }
+    return made.get(part, (part,))
+
+
 def jobs(spec: ModelSpec) -> Iterator[AssetJob]:
     """A model's jobs; `daily` runs the whole walk for any days, and is what backfills use."""
     model = spec.monitor.model
-    says = {
-        "baseline": "Measure the training set of every declared version: once, and after adding a version.",
-        "features": "Ingest feature rows, behind the predictions whose lookups reach back for them.",
-        "labels": "Ingest labels by day of arrival, ahead of the predictions they belong to.",
-        "daily": "The whole walk of a day, or of a range of days in one run: ingest to verdict.",
-        "recompute": "The walk after ingest, for days whose rows have changed: snapshots to verdict.",
-        "report": "Write the HTML report from the metric store.",
-    }
-    for part, text in says.items():
-        judged = ("slo_status", "incidents") if spec.monitor.slos else ("incidents",)
-        walked = {"daily": (*WALKED, *judged), "recompute": (*WALKED[len(DATASETS) :], *judged)}
-        keys = [asset_key(model, name) for name in walked.get(part, (part,))]
+    for part, text in SAYS.items():
+        keys = [asset_key(model, name) for name in made_by(spec, part)]
         yield dg.define_asset_job(
             job_name(model, part),
             selection=dg.AssetSelection.assets(*keys) | dg.AssetSelection.checks_for_assets(*keys),
@@ -58,37 +72,3 @@ def jobs(spec: ModelSpec) -> Iterator[AssetJob]:
 def range_tags(first: date, last: date) -> dict[str, str]:
     """Run tags that ask for all days from `first` to `last` in one run."""
     return {RANGE_START: first.isoformat(), RANGE_END: last.isoformat()}
-
-
-def schedules(spec: ModelSpec) -> Iterator[dg.ScheduleDefinition]:
-    """The daily schedule: yesterday's walk, and again the days whose labels are still coming in."""
-    monitor, model = spec.monitor, spec.monitor.model
-    back = -(-monitor.schedule.rescore // timedelta(days=1))
-
-    @dg.schedule(
-        name=job_name(model, "daily_schedule"),
-        job_name=job_name(model, "daily"),
-        cron_schedule=monitor.schedule.cron,
-        execution_timezone=monitor.schedule.timezone,
-        description=f"Walk yesterday, and again the {back} days before it, whose labels are still coming in.",
-    )
-    def daily_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        # Partitions are UTC days, whatever time zone the cron expression is read in.
-        last = context.scheduled_execution_time.astimezone(UTC).date() - timedelta(days=1)
-        return request(spec, last, back)
-
-    yield daily_schedule
-
-
-def request(spec: ModelSpec, last: date, back: int) -> dg.RunRequest | dg.SkipReason:
-    """The run of one schedule tick, or why there is none."""
-    monitor = spec.monitor
-    if last < monitor.start_date:
-        return dg.SkipReason(f"{monitor.model} starts on {monitor.start_date}")
-    if monitor.end_date is not None and last > monitor.end_date:
-        return dg.SkipReason(f"the history of {monitor.model} ended on {monitor.end_date}")
-    first = max(monitor.start_date, last - timedelta(days=back))
-    # Labels are ingested up to the end of the last day; nothing later may count as missing.
-    known = datetime.combine(last + timedelta(days=1), time(), UTC)
-    tags = {**range_tags(first, last), AS_OF_TAG: known.isoformat()}
-    return dg.RunRequest(run_key=last.isoformat(), tags=tags)

@@ -98,7 +98,7 @@ def _baseline(site: Site, spec: ModelSpec) -> dg.AssetsDefinition:
         # Of what was measured, not of the code alone: other training rows are another version.
         version = "|".join(sorted(f"{name}={o.facts['baseline_id']}" for name, o in outcomes.items()))
         return dg.MaterializeResult(
-            metadata={**summary(outcomes), **ids},
+            metadata={**summary(outcomes), **ids, "batch_id": walk.commit["batch_id"]},
             data_version=dg.DataVersion(hashlib.sha256(version.encode()).hexdigest()),
         )
 

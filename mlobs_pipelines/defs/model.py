@@ -7,9 +7,10 @@ import dagster as dg
 from mlobs_pipelines.contracts.folder import ModelSpec, load_model
 from mlobs_pipelines.core.metrics import METRICS
 from mlobs_pipelines.defs.alerts import alert_sensors
+from mlobs_pipelines.defs.cadence import schedules
 from mlobs_pipelines.defs.incidents import incident_parts
 from mlobs_pipelines.defs.ingest import ingest_parts
-from mlobs_pipelines.defs.jobs import jobs, schedules
+from mlobs_pipelines.defs.jobs import jobs
 from mlobs_pipelines.defs.join import join_parts
 from mlobs_pipelines.defs.judge import judge_parts
 from mlobs_pipelines.defs.measure import measure_parts
@@ -41,7 +42,7 @@ def model_definitions(site: Site, spec: ModelSpec) -> dg.Definitions:
         assets=[part for part in parts if not isinstance(part, dg.AssetChecksDefinition)],
         asset_checks=[part for part in parts if isinstance(part, dg.AssetChecksDefinition)],
         jobs=[*jobs(spec), rescore_job(site, spec), cleaning],
-        schedules=[*schedules(spec), retention_schedule(spec, cleaning)],
+        schedules=[*schedules(site, spec), retention_schedule(spec, cleaning)],
         sensors=[touched_sensor(spec), late_labels_sensor(spec), *alert_sensors(site, spec)],
     )
 
