@@ -73,7 +73,7 @@ class Read:
     def table(self, dataset: Dataset) -> Table | None:
         """Return the only table of predictions or labels, None where it could not be read."""
         contract = self.contracts.get(dataset)
-        return contract.tables[0] if contract else None
+        return contract.tables[0] if contract and contract.tables else None
 
 
 def cross_problems(read: Read) -> list[Problem]:
