@@ -15,7 +15,7 @@ help:
 	@echo "make ui      dagster dev on the demo's data: graph, partitions, checks, schedules"
 	@echo "make lint    ruff, format, types, import floors, contracts, definitions"
 	@echo "make format  format and fix what can be fixed"
-	@echo "make bench   speed of the statistics pass and of ingestion, beside other tools"
+	@echo "make bench   speed of the statistics pass and of ingestion, beside other tools; faults found, false alarms"
 	@echo "make lock    resolve requirements.lock anew, and the part of it that the image installs"
 
 $(READY): requirements.lock pyproject.toml
@@ -52,6 +52,8 @@ format: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/measuring.py
 	$(BIN)/python benchmarks/ingestion.py
+	$(BIN)/python benchmarks/faults.py
+	$(BIN)/python benchmarks/false_alarms.py
 
 lock: $(READY)
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \

@@ -26,7 +26,7 @@ class Suspect:
     Attributes
     ----------
     kind
-        delivery, schema, release, operations, labels, skew, drift, score, segment or relation.
+        delivery, schema, release, operations, labels, skew, drift, score, segment, relation or outcomes.
     what
         In words.
     tier, subject, follows

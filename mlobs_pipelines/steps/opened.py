@@ -18,6 +18,7 @@ ALSO = {
     "labels": ("labelled_predictions",),
     "operations": ("prediction_log",),
     "relation": ("labelled_predictions",),
+    "outcomes": ("labelled_predictions",),
     "segment": ("labelled_predictions",),
 }
 INPUTS = {

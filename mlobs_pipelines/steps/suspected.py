@@ -13,7 +13,7 @@ from mlobs_pipelines.core.incidents import Incident
 from mlobs_pipelines.steps.explain import gather, plain, sentence, suspects
 from mlobs_pipelines.steps.walk import Walk
 
-KEPT = 3
+KEPT, LEAST = 3, 0.2  # how many are told, and from which score on
 LOOKS = (0, 1, 3, 6)  # days of an incident's age: what it looks like grows clearer
 NONE = "[]"
 _NAMES = ("rank", "kind", "what", "begin", "end", "score")
@@ -59,5 +59,9 @@ def _due(incident: Incident, day: date) -> bool:
 
 def text(found: Sequence[Mapping[str, Any]]) -> str:
     """The first suspects as they are kept: what a message says of them, and what tells incidents alike."""
-    shown = [{**{name: one[name] for name in _NAMES}, "text": sentence(one)} for one in found[:KEPT]]
+    shown = [
+        {**{name: one[name] for name in _NAMES}, "text": sentence(one)}
+        for one in found[:KEPT]
+        if one["score"] >= LEAST
+    ]
     return json.dumps(shown, separators=(",", ":"), sort_keys=True)

@@ -20,6 +20,8 @@ from mlobs_pipelines.steps.signals import place
 
 LEAST_WEIGHT = 0.02
 RESIDUAL = 0.5  # weight of what is left to blame once nothing upstream has moved
+OUTCOMES = 0.4  # and of a base rate that moved: alone it leaves the ranking as it was
+_UPSTREAM = frozenset({"predictions", "labels", "view", "feature", "scores"})
 PREFERRED = 1.25  # how much more one segment value must tell than all rows to be named
 
 
@@ -59,7 +61,7 @@ SIGNS = {
     "revised_label_share": Sign("labels", 1, 0.05),
     "conflicting_label_share": Sign("labels", 1, 0.05),
     "void_share": Sign("labels", 0, 0.05),
-    "base_rate": Sign("labels", 0, 0.1),
+    "base_rate": Sign("outcomes", 0, 0.1),
     "skew_mismatch_share": Sign("skew", 1, 0.1),
     "skew_missing_share": Sign("skew", 1, 0.1),
     "skew_extra_share": Sign("skew", 1, 0.1),
@@ -111,7 +113,7 @@ def metric_suspects(spec: ModelSpec, panel: Panel, look: Look) -> list[Suspect]:
     best: dict[tuple[str, ...], Suspect] = {}
     for at in np.flatnonzero((found.first >= 0) & (found.p * len(keys) < 1)):
         key, one = keys[at], _suspect(spec, panel, look, keys[at], _one(found, int(at), len(keys)))
-        if one.kind == "relation" and (key.segment, key.value) != ALL:
+        if one.kind in {"relation", "outcomes"} and (key.segment, key.value) != ALL:
             continue
         slot = (one.kind, "" if one.kind == "labels" else key.version, key.feature)
         if slot not in best or _tells(one) > _tells(best[slot]):
@@ -192,8 +194,9 @@ def _placed(one: Suspect, key: Key) -> Suspect:
     """Put what the metric's family says too little of where it belongs."""
     if one.kind == "labels":
         return replace(one, tier=3, subject="labels", follows=frozenset({"labels"}))
-    if one.kind == "relation":
-        return replace(one, weight=RESIDUAL)
+    if one.kind in {"relation", "outcomes"}:
+        weight = RESIDUAL if one.kind == "relation" else OUTCOMES
+        return replace(one, tier=6, subject="quality", follows=_UPSTREAM, weight=weight)
     return replace(one, kind="score") if key.feature == "score" else one
 
 
@@ -205,6 +208,7 @@ def _words(kind: str, key: Key) -> str:
         "skew": f"skew of {key.feature}",
         "drift": f"drift of {key.feature}",
         "relation": f"what the inputs say of the labels, for {key.version}",
+        "outcomes": f"base rate of {key.version}",
     }[kind]
     return f"{about}{where}"
 
@@ -259,7 +263,7 @@ def _carriers(panel: Panel, look: Look, whole: Key, segment: str) -> Iterator[Su
         surprise=surprise(one.p),
         extent=size * beyond,
         asset="metrics",
-        follows=frozenset({"predictions", "labels", "view", "feature", "scores"}),
+        follows=_UPSTREAM,
         told=_told(panel, key, one) | told | each,
     )
 
