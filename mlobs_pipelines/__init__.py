@@ -3,7 +3,11 @@
 Importing this package loads nothing; `MonitoredModel` is Dagster's way in from another project.
 """
 
+import warnings
 from typing import Any
+
+# Pandera imports PySpark wherever that is installed; rows go to Spark as Arrow tables, whatever the pandas.
+warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - the component is loaded only when it is asked for

@@ -2,6 +2,7 @@
 
 import random
 import shutil
+import sys
 from dataclasses import replace
 from datetime import timedelta
 
@@ -207,6 +208,14 @@ def test_what_spark_lacks_is_said(tmp_path):
     path.write_text("# as ever\nmemory 4g\n", encoding="utf-8")
     with pytest.raises(EngineError, match=r"some\.conf:2: no property of Spark"):
         _ = engine_of("spark", spill, Cluster("local[2]", path)).session
+
+
+def test_what_is_not_installed_is_said(tmp_path, monkeypatch):
+    """Without PySpark a model that wants it fails with what to install, not with an import error."""
+    monkeypatch.setitem(sys.modules, "mlobs_pipelines.engine.spark.engine", None)
+    monkeypatch.setitem(sys.modules, "mlobs_pipelines.engine.spark", None)
+    with pytest.raises(EngineError, match=r"pip install 'mlobs-pipelines\[spark\]'"):
+        engine_of("spark", Duck("200MB", 1, tmp_path), Cluster())
 
 
 def test_the_embedded_engine_is_the_default():

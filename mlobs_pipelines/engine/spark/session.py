@@ -5,10 +5,10 @@ What a session is used for is `engine`'s business.
 
 import re
 import sys
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
@@ -51,11 +51,9 @@ def session_of(cluster: Cluster) -> SparkSession:
     builder = SparkSession.builder.remote(cluster.master) if remote else _classic(cluster.master)
     for name, value in (_FIXED if remote else options).items():
         builder = builder.config(name, value)
-    # Rows come and go as Arrow tables; which pandas is installed makes no difference.
-    warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
     try:
         session = builder.getOrCreate()
-    except PySparkException as error:
+    except (PySparkException, Py4JJavaError) as error:
         raise EngineError(_why(cluster, error)) from None
     if local and session.sparkContext.pythonExec == _SYSTEM_PYTHON:
         session.sparkContext.pythonExec = sys.executable
@@ -66,8 +64,8 @@ def _classic(master: str) -> SparkSession.Builder:
     return SparkSession.builder.master(master)
 
 
-def _why(cluster: Cluster, error: PySparkException) -> str:
-    condition = error.getCondition() or type(error).__name__
+def _why(cluster: Cluster, error: PySparkException | Py4JJavaError) -> str:
+    condition = (error.getCondition() if isinstance(error, PySparkException) else None) or "SparkException"
     if "JAVA" in condition:
         return (
             "engine: spark needs Java 17 or later, which did not start: install openjdk-17-jre-headless, "
