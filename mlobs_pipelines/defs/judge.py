@@ -9,6 +9,7 @@ import polars as pl
 from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.defs.assets import Part, Upstream, table_asset
 from mlobs_pipelines.defs.checks import Finding, Look, Looks, partitioned_check
+from mlobs_pipelines.defs.pictures import of_budgets, with_picture
 from mlobs_pipelines.defs.resources import Site
 from mlobs_pipelines.steps.judge import judge_slos
 from mlobs_pipelines.steps.walk import Walk
@@ -40,7 +41,15 @@ def slo_looks() -> Looks:
     """The checks of the SLOs."""
     burns = "No error budget burns so fast that somebody must be told: at once (page) or in time (ticket)."
     spends = "Every SLO keeps its target over its period: some error budget is left."
-    return {"burn_rate": (burns, _look(_burning)), "error_budget": (spends, _look(_spent))}
+    return {"burn_rate": (burns, _look(_burning)), "error_budget": (spends, _drawn(_look(_spent)))}
+
+
+def _drawn(look: Look) -> Look:
+    def drawn(walk: Walk, days: Sequence[date]) -> Mapping[date, Finding]:
+        last = max(days)
+        return with_picture(look(walk, days), last, of_budgets(walk, last), "error budgets")
+
+    return drawn
 
 
 def _look(judge: Callable[[pl.DataFrame], Finding]) -> Look:

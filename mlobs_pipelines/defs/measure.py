@@ -11,7 +11,7 @@ from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.defs.assets import Part, Upstream, common, table_asset
 from mlobs_pipelines.defs.checks import Finding, Look, Looks, partitioned_check
 from mlobs_pipelines.defs.lineage import asset_key, described, summary
-from mlobs_pipelines.defs.pictures import picture
+from mlobs_pipelines.defs.pictures import of_family, with_picture
 from mlobs_pipelines.defs.resources import Site
 from mlobs_pipelines.defs.watched import counted
 from mlobs_pipelines.engine.folding import OTHER
@@ -132,17 +132,8 @@ def _family(spec: ModelSpec, family: str) -> Look:
         by_day = {key[0]: part for key, part in frame.partition_by("day", as_dict=True).items()}
         found = {day: _judge(by_day.get(day.isoformat(), frame.clear())) for day in days}
         last = max(days)
-        shown = picture(family, by_day.get(last.isoformat(), frame.clear()))
-        if shown is not None:
-            finding = found[last]
-            found[last] = Finding(
-                finding.passed,
-                finding.description,
-                finding.severe,
-                finding.undecided,
-                {**finding.metadata, "picture": shown},
-            )
-        return found
+        png = of_family(family, walk, by_day.get(last.isoformat(), frame.clear()), last)
+        return with_picture(found, last, png, family)
 
     return look
 

@@ -21,6 +21,7 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PSI_TICKS = [0, 0.1, 0.25, 1, 4, 16]
 SIDE = 240
 MOST_FEATURES = 15
+DEEPEST = -1.0
 
 
 def markdown_image(png: bytes, description: str) -> str:
@@ -73,6 +74,36 @@ def drift_picture(rows: pa.Table) -> bytes:
     kept = [row for row in found if row["feature"] in shown]
     layers = [_drift_bars(kept, shown), *_drift_limit(kept)]
     return _png(alt.layer(*layers).properties(width=1.5 * SIDE, height=max(60, 22 * len(shown))))
+
+
+def budget_picture(rows: pa.Table) -> bytes:
+    """Draw what was left of every error budget, by day: a line per SLO and version, of segments the least.
+
+    Parameters
+    ----------
+    rows
+        Rows of the table ``slo_status``.
+
+    Returns
+    -------
+    bytes
+        A PNG.
+    """
+    least: dict[tuple[str, str, str], float] = {}
+    for row in rows.select(["day", "slo", "model_version", "budget_left"]).to_pylist():
+        if row["budget_left"] is not None:
+            key = (row["slo"], row["model_version"], row["day"])
+            least[key] = min(row["budget_left"], least.get(key, 1.0))
+    values = [
+        {"b": f"{slo} {version}", "d": day, "y": charts.rounded(max(left, DEEPEST))}
+        for (slo, version, day), left in sorted(least.items())
+    ]
+    y = alt.Y("y:Q", axis=alt.Axis(title="budget left", format="~%"))
+    lines = alt.Chart(charts.inline(values)).mark_line(point=True)
+    zero = alt.Chart(charts.inline([{"y": 0.0}])).mark_rule(color=charts.VERDICT_COLOURS["fail"])
+    colour = alt.Color("b:N", legend=alt.Legend(title=None, columns=1))
+    layers = [lines.encode(x=charts.day_axis(), y=y, color=colour), zero.encode(y=y)]
+    return _png(alt.layer(*layers).properties(width=1.5 * SIDE, height=SIDE))
 
 
 def triangle_picture(rows: pa.Table) -> bytes:

@@ -26,7 +26,7 @@ LABELS = (
 )
 GLANCE = ("availability", "latency_p95", "label_backlog", "label_lag_p50")
 LIVE = ("open", "acknowledged", "muted")
-MOST_SUSPECTS, MOST_PAST, MOST_BARS = 8, 100, 40
+MOST_SIGNS, MOST_PAST, MOST_BARS = 8, 100, 40
 Row = Mapping[str, Any]
 
 
@@ -52,7 +52,7 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class Suspect:
+class Sign:
     """A signal of an incident: what failed, how bad, since when, where Dagster shows it."""
 
     what: str
@@ -64,14 +64,15 @@ class Suspect:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An incident in words; its signals furthest upstream first, which is where to begin to look."""
+    """An incident in words: what may have caused it, the likeliest first, and its signals, upstream first."""
 
     row: Row
     versions: tuple[str, ...]
     period: str
     state: str
     owners: str
-    suspects: tuple[Suspect, ...]
+    suspects: tuple[str, ...]
+    signs: tuple[Sign, ...]
     more: int
 
 
@@ -202,12 +203,13 @@ def told(row: Row) -> Told:
         period=f"{row['opened_on']}{until}{again}",
         state=f"{row['state']}{muted}",
         owners=", ".join(row["owners"] or ()),
-        suspects=tuple(_suspect(one) for one in ordered[:MOST_SUSPECTS]),
-        more=max(0, len(ordered) - MOST_SUSPECTS),
+        suspects=tuple(one["text"] for one in json.loads(row.get("suspects") or "[]")),
+        signs=tuple(_sign(one) for one in ordered[:MOST_SIGNS]),
+        more=max(0, len(ordered) - MOST_SIGNS),
     )
 
 
-def _suspect(stored: Mapping[str, Any]) -> Suspect:
+def _sign(stored: Mapping[str, Any]) -> Sign:
     facts = stored["signal"]["told"]
     subject = [
         f"SLO {facts['slo']}:" if facts.get("slo") else "",
@@ -230,4 +232,4 @@ def _suspect(stored: Mapping[str, Any]) -> Suspect:
     count = facts.get("count")
     size = str(facts.get("reason") or ("" if count is None else f"{count:,}"))
     failed = words.count(stored["failures"], "day")
-    return Suspect(what, where, size, f"{stored['first']}, {failed}", stored["signal"]["check"])
+    return Sign(what, where, size, f"{stored['first']}, {failed}", stored["signal"]["check"])

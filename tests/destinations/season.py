@@ -260,9 +260,9 @@ def budget(slo, version, day, left, **given):
         "burn_7d": 4.0,
         "page_limit": 2.8,
         "ticket_limit": 1.0,
-        "alert": "ticket" if left < 0 else "none",
-        "verdict": "fail" if left < 0 else "pass",
-        "reason": f"22 of 27 windows bad, {100 * left:.0f} % of the budget left",
+        "alert": "ticket" if (left or 0) < 0 else "none",
+        "verdict": "fail" if (left or 0) < 0 else "pass",
+        "reason": f"22 of 27 windows bad, {100 * (left or 0):.0f} % of the budget left",
         "owners": ["team:flight-ops"],
         "runbook": "https://runbooks.example.org/slo",
         "day": day.isoformat(),
@@ -292,6 +292,7 @@ def incident(name, opened, resolved=None, title="drift of weather; with it quali
         "owners": ["team:flight-ops"],
         "runbook": "https://runbooks.example.org/flight-delays",
         "signals": json.dumps([member]),
+        "suspects": json.dumps([{"text": "drift of humid (psi 0.01 to 0.4 since 2013-04-06)"}]),
     }
     return made | given
 

@@ -126,6 +126,7 @@ def test_operator_sees_budgets_and_incidents(html):
     assert "calibrated Calibration error (ECE), 28 days" in text
     assert "-226 % of the budget left" in text
     assert "drift of weather; with it quality of v1" in text
+    assert "Suspects drift of humid (psi 0.01 to 0.4 since 2013-04-06) Signal" in text
     assert "PSI of humid v1, 28 days 0.4 is above 0.25 2013-04-06, 69 days metrics/drift" in text
     assert "flight_delays-20130703-f75bcb ticket 2013-07-03 \N{EN DASH} 2013-07-31" in text
 

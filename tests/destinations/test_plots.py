@@ -1,19 +1,21 @@
 """Small pictures for run metadata."""
 
 import struct
+from datetime import date
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
 from mlobs_pipelines.destinations.plots import (
+    budget_picture,
     drift_picture,
     markdown_image,
     packed,
     reliability_picture,
     triangle_picture,
 )
-from tests.destinations.season import SCHEMA, season
+from tests.destinations.season import SCHEMA, budget, season
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +59,19 @@ def test_a_triangle_is_of_one_version(rows):
     for several in (pa.concat_tables([one, other]), one.slice(0, 0)):
         with pytest.raises(ValueError, match="one version"):
             triangle_picture(several)
+
+
+def test_budgets_are_lines_of_the_least_that_is_left():
+    """A line per SLO and version; segments count by the one with the least, one deep in the red is cut."""
+    day = date(2013, 7, 1)
+    rows = [budget("calibrated", "v1", day, left) for left in (0.4, -7.0)]
+    rows += [budget("answered", "v2", day, None)]
+    made = [{name: row[name] for name in ("day", "slo", "model_version", "budget_left")} for row in rows]
+    png = budget_picture(pa.Table.from_pylist(made))
+    assert png.startswith(b"\x89PNG")
+    assert len(png) < 20_000
+    cut = [made[0] | {"budget_left": -1.0}]
+    assert budget_picture(pa.Table.from_pylist(cut)) == png
 
 
 def test_packing_keeps_the_picture(rows):
