@@ -13,6 +13,7 @@ from mlobs_pipelines.defs.ingest import ingest_parts
 from mlobs_pipelines.defs.jobs import jobs
 from mlobs_pipelines.defs.join import join_parts
 from mlobs_pipelines.defs.judge import judge_parts
+from mlobs_pipelines.defs.leakage import leakage_parts
 from mlobs_pipelines.defs.measure import measure_parts
 from mlobs_pipelines.defs.rescore import late_labels_sensor, rescore_job
 from mlobs_pipelines.defs.resources import Site
@@ -31,6 +32,7 @@ STEPS = (
     judge_parts,
     incident_parts,
     tell_parts,
+    leakage_parts,
 )
 
 

@@ -69,6 +69,17 @@ def measure_baselines(walk: Walk) -> dict[str, Outcome]:
     return outcomes
 
 
+def training_rows(walk: Walk, version: str) -> pl.DataFrame:
+    """Rows that a declared version learned from: features, scores, segments and, if they are known, labels.
+
+    Raises
+    ------
+    BaselineError
+        If the training set is missing, unreadable or lacks a column.
+    """
+    return _training(walk, version)[0]
+
+
 def _training(walk: Walk, version: str) -> tuple[pl.DataFrame, dict[str, float]]:
     declared = walk.spec.monitor.versions[version]
     path = Path(declared.baseline.format(landing=walk.landing))

@@ -68,7 +68,7 @@ def _snapshot_rows(walk: Walk, days: list[date]) -> pa.Table:
     numbered = predictions.set_column(0, "prediction_id", pa.array(range(predictions.num_rows), pa.int64()))
     columns = {name: predictions.column(name) for name in ("prediction_id", "predicted_at", "day")}
     for view in found:
-        joined = walk.engine.point_in_time(numbered, _view_rows(walk, view, days), view)
+        joined = walk.engine.point_in_time(numbered, view_rows(walk, view, days), view)
         columns |= {name: joined.column(name) for name in joined.column_names[1:]}
     layout = snapshots_layout(walk.spec)
     return pa.table({name: columns[name] for name in layout.schema.names}).cast(layout.schema)
@@ -90,8 +90,11 @@ def _current(walk: Walk, rows: pa.Table) -> pa.Table:
     return to_current(pl.DataFrame(rows), entities, pairs, walk.keys).to_arrow().cast(rows.schema)
 
 
-def _view_rows(walk: Walk, view: View, days: list[date]) -> Rows:
-    """The view's rows that predictions of the days may see: in their files, unless a rotation is undone."""
+def view_rows(walk: Walk, view: View, days: Sequence[date], beyond: int = 0) -> Rows:
+    """The view's rows that predictions of the days may see: in their files, unless a rotation is undone.
+
+    With `beyond` those of so many days after them too, which no prediction may see.
+    """
     layout = features_layout(walk.spec)
     declared = walk.spec.monitor.feature_views[view.name]
     times = {declared.event_time: "observed_at", declared.created_at: "available_at"}
@@ -99,14 +102,15 @@ def _view_rows(walk: Walk, view: View, days: list[date]) -> Rows:
     schema = pa.schema([layout.schema.field(name) for name in columns])
     if not walk.lake.exists(walk.model, layout.name):
         return schema.empty_table().rename_columns([times.get(name, name) for name in columns])
-    where = {"day": _seen_days(walk, view, days)}
+    where = {"day": _seen_days(walk, view, days, beyond)}
     rows = Stored(walk.lake.dataset(walk.model, layout, where=where), schema, {"view": view.name}, times)
     return _current(walk, rows.table()) if walk.lake.exists(walk.model, HASH_ALIASES.name) else rows
 
 
-def _seen_days(walk: Walk, view: View, days: list[date]) -> list[str]:
+def _seen_days(walk: Walk, view: View, days: Sequence[date], beyond: int) -> list[str]:
     """Days that the view's rows may be of, without those that are held back."""
-    first, last = min(days) - timedelta(days=-(-view.reach // timedelta(days=1))), max(days)
+    first = min(days) - timedelta(days=-(-view.reach // timedelta(days=1)))
+    last = max(days) + timedelta(days=beyond)
     away = held(walk, "features", [first, last])
     span = texts([first + timedelta(days=at) for at in range((last - first).days + 1)])
     return [day for day in span if day not in away]
