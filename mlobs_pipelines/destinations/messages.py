@@ -48,8 +48,15 @@ def body(row: Mapping[str, Any], event: str, url: str = "") -> str:
         f"Dagster: {', '.join(_checks(row, ordered))}",
         *_links(row, ordered, url.rstrip("/")),
         f"mlobs explain {row['model']} {row['incident']}",
+        *_back(row, event),
     ]
     return "\n".join(lines)
+
+
+def _back(row: Mapping[str, Any], event: str) -> list[str]:
+    """Where to ask whether an earlier version would do better."""
+    asked = row["severity"] == "critical" and event != "resolved"
+    return [f"roll back? mlobs guard {row['model']} --champion-health"] if asked else []
 
 
 def guide(check: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from mlobs_pipelines.core.release import together
 from mlobs_pipelines.core.vocabulary import Verdict
 
+MOST = 6
 FAMILIES = ("compatibility", "skew", "drift", "quality", "calibration", "operations")
 
 
@@ -83,6 +84,16 @@ def verdict_of(findings: Sequence[Finding]) -> Verdict:
 
 
 def reasons_of(findings: Sequence[Finding], verdict: Verdict) -> list[str]:
-    """Why they say so: what failed, or what is undecided, each in a sentence."""
-    mine = [one for one in findings if one.verdict is verdict and not one.excused]
-    return [f"{' '.join(filter(None, (one.what, one.feature, one.group)))}: {one.reason}" for one in mine]
+    """Why they say so: what failed, or what is undecided, in a sentence for each reason."""
+    about: dict[str, list[str]] = {}
+    for one in findings:
+        if one.verdict is verdict and not one.excused:
+            about.setdefault(one.reason, []).append(
+                " ".join(filter(None, (one.what, one.feature, one.group)))
+            )
+    return [f"{_named(names)}: {reason}" for reason, names in about.items()]
+
+
+def _named(names: Sequence[str]) -> str:
+    more = len(names) - MOST
+    return ", ".join(names[:MOST]) + (f" and {more} more" if more > 0 else "")

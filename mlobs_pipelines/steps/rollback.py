@@ -3,6 +3,7 @@
 Reads error budgets, incidents and stored metrics. Running the hook that goes back is `destinations.hooks`.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -27,6 +28,7 @@ OPERATIONS = ("availability", "latency_p95")
 _LONGEST = (Window.FOUR_WEEKS, Window.MONTH, Window.WEEK, Window.DAY)
 _HOPE = (Verdict.PASS, Verdict.UNDECIDED)
 MOST = 3  # versions that are looked at, the latest champions first
+_OWN = ("quality", "calibration", "operations", "skew")
 _LIVE = ("open", "acknowledged")
 
 
@@ -97,13 +99,20 @@ def _breaches(walk: Walk, champion: str) -> Iterator[str]:
     last = max((row["day"] for row in rows), default="")
     for row in rows:
         burning = row["alert"] == "page" or (row["verdict"] == "fail" and row["alert"] == "ticket")
-        if row["day"] == last and row["model_version"] == champion and burning:
+        mine = row["model_version"] == champion and _own(walk, row["metric"])
+        if row["day"] == last and mine and burning:
             group = f" of {row['segment']}={row['segment_value']}" if row["segment"] else ""
             yield f"SLO {row['slo']}{group} on {last}: {row['alert']}; {row['reason']}"
     for row in current(walk.lake, walk.model):
-        mine = not row["versions"] or champion in row["versions"]
+        about = {one["signal"]["told"].get("metric", "") for one in json.loads(row["signals"])}
+        mine = champion in row["versions"] and any(_own(walk, metric) for metric in about)
         if row["severity"] == "critical" and row["state"] in _LIVE and mine:
             yield f"incident {row['incident']} since {row['opened_on']}: {row['title']}"
+
+
+def _own(walk: Walk, metric: str) -> bool:
+    """Whether another version might do better: late labels are of no version's making."""
+    return metric in walk.spec.metrics and walk.spec.metrics[metric].family in _OWN
 
 
 def _advised(walk: Walk, roles: Roles, champion: str, breaches: tuple[str, ...]) -> Advice:

@@ -264,4 +264,4 @@ def test_a_model_needs_a_name_and_files(shop):
     assert shop.mlobs("init", "My Model", "--predictions", "x.csv").exit_code == 2
     assert "no file" in shop.mlobs("init", "model", "--predictions", "x.csv").stderr
     assert "not one of .csv" in shop.mlobs("init", "model", "--predictions", "x.xlsx").stderr
-    assert "--predictions" in shop.mlobs("land", "scans").stderr
+    assert "unknown model nothing" in shop.mlobs("land", "nothing").stderr
