@@ -68,9 +68,7 @@ def _estimate(samples: list[Floats]) -> Estimate:
 
 def simulate() -> None:
     """Print how often each kind of candidate passes, fails and stays undecided."""
-    print(
-        f"{TRIALS} candidates of each kind, {GROUPS} groups, Brier score, margin {MARGIN}, {FACTOR:g} x in groups"
-    )
+    print(f"{TRIALS} candidates of each kind, {GROUPS} groups; Brier score, margin {MARGIN}")
     print(
         f"{'candidate':24} {'pairs':>7} {'pass':>6} {'fail':>6} {'undecided':>10}  a group fails  the broken"
     )
