@@ -1,8 +1,8 @@
 """Fifty simulated model-years in which nothing is wrong: how many incidents are opened all the same.
 
 A model of 50 features in 4 regions; each day's counts are drawn, and from there on the product's own metrics,
-verdicts, signals and incidents take over. `OBJECTIVES` are of every kind that a monitor can declare, with
-the limits of the documentation. Takes a few minutes; `--years 5` is quick.
+verdicts, signals and incidents take over. `OBJECTIVES` are those that `mlobs init` writes, for regions too,
+and more of every kind that a monitor can declare. Takes a few minutes; `--years 5` is quick.
 """
 
 import argparse
@@ -10,7 +10,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -28,6 +28,9 @@ OBJECTIVES = (
     {"metric": "skew_mismatch_share", "window": "7d", "fail_above": 0.02},
     {"metric": "auc", "window": "7d", "fail_below": 0.7, "segments": True},
     {"metric": "ece", "window": "7d", "fail_above": 0.05},
+    {"metric": "auc", "window": "7d", "relative_to": "baseline", "fail_below_change": 0.05},
+    {"metric": "ece", "window": "28d", "relative_to": "baseline", "fail_above_change": 0.03},
+    {"metric": "psi", "window": "28d", "fail_above": 0.25},
     {"metric": "brier_score", "window": "7d", "relative_to": "previous", "fail_above_change_ratio": 0.2},
     {"metric": "base_rate", "window": "7d", "sigmas": 4, "reference_windows": 14},
     {"metric": "error_share", "window": "1d", "fail_above": 0.02},
@@ -49,6 +52,7 @@ class Year:
     errors: np.ndarray
     latency: np.ndarray
     mismatched: np.ndarray  # (regions, days, viewed)
+    learned: tuple[np.ndarray, np.ndarray]  # scores of the training set, and the positives among them
 
 
 def drawn(seed: int) -> Year:
@@ -61,6 +65,7 @@ def drawn(seed: int) -> Year:
     scores = rng.dirichlet(np.full(CELLS, 2.0))
     scored = rng.multinomial(requests[..., None].squeeze(-1), scores)
     edges = latency_edges()
+    learned = rng.multinomial(TRAINING, scores)
     known = np.diff(_normal((np.log(np.maximum(edges, 1e-9)) - np.log(80)) / 0.5))
     return Year(
         requests,
@@ -71,6 +76,7 @@ def drawn(seed: int) -> Year:
         rng.binomial(requests, 0.004),
         rng.multinomial(requests, known / known.sum()),
         rng.binomial(requests[..., None], 0.003, (*requests.shape, VIEWED)),
+        (learned, rng.binomial(learned, middles())),
     )
 
 
@@ -146,12 +152,14 @@ def _scores(kind: type, scored: np.ndarray, positives: np.ndarray) -> object:
 
 def failing(spec: object, year: Year, objectives: Sequence[object]) -> Iterator[tuple[int, object]]:
     """Signals of every series that ever fails, day by day; the others can never be in an incident."""
+    from mlobs_pipelines.core.summaries import ScoreSummary
     from mlobs_pipelines.core.vocabulary import Window
     from mlobs_pipelines.core.windows import Span
     from mlobs_pipelines.steps.judging import Comparisons, Stage, judged
     from mlobs_pipelines.steps.signals import judged_signal
 
-    for window, days in ((Window.DAY, 1), (Window.WEEK, 7)):
+    trained = _scores(ScoreSummary, *(counts[None, None] for counts in year.learned))
+    for window, days in ((Window.DAY, 1), (Window.WEEK, 7), (Window.FOUR_WEEKS, 28)):
         mine = [one for one in objectives if one.window is window]
         ends = [FIRST + timedelta(days=at) for at in range(days, DAYS + 1)]
         spans = [Span(window, end - timedelta(days=days), end) for end in ends]
@@ -164,11 +172,19 @@ def failing(spec: object, year: Year, objectives: Sequence[object]) -> Iterator[
                     continue
                 of = [one for one in mine if one.metric == name]
                 found = metric.function(summary)
-                said = judged(of, metric, found, stage, Comparisons())
+                before = _as(metric.function(trained), found) if type(summary) is ScoreSummary else None
+                said = judged(of, metric, found, stage, Comparisons(baseline=before))
                 for group in np.flatnonzero((said.verdicts == "fail").any(axis=1)):
                     for at, span in enumerate(spans):
                         row = _row(name, feature, window, group, said, found, at)
                         yield (span.last - FIRST).days, judged_signal(spec, row)
+
+
+def _as(one: object, found: object) -> object:
+    """The training set's value beside every window."""
+    shape = np.shape(found.value)
+    arrays = {f.name: np.broadcast_to(getattr(one, f.name), shape) for f in fields(one) if f.name != "need"}
+    return replace(one, **arrays)
 
 
 def _row(name: str, feature: str, window: object, group: int, said: object, found: object, at: int) -> dict:
@@ -235,7 +251,7 @@ def main() -> None:
         print(
             f"year {seed + 1:2}: {len(found)} incidents {'; '.join(sorted(set(found.values())))}", flush=True
         )
-    series = FEATURES * 2 * len(GROUPS) + VIEWED + 2 * len(GROUPS) + 6
+    series = FEATURES * (2 * len(GROUPS) + 1) + VIEWED + 2 * len(GROUPS) + 8
     upper, total = float(gammaincinv(sum(counts) + 1, 0.95)) / options.years, sum(counts)
     print(
         f"{total} incidents in {options.years} model-years of {FEATURES} features, {series} judged series: "

@@ -87,24 +87,16 @@ def changes(
     explained = np.where(possible, found.weight * gap**2, -np.inf)
     if not explained.shape[1]:
         return _none(series.shape[0])
-    best = explained.argmax(axis=1)
-    rows = np.arange(series.shape[0])
-    there = possible[rows, best]
-    inside, outside = found.inside[rows, best], found.outside[rows, best]
-    a, b = found.a[best], found.b[best]
-    noise, shrink = _noise(values, known, (a, b, inside, outside), np.asarray(spread))
+    place = (np.arange(series.shape[0]), explained.argmax(axis=1))
+    there = possible[place]
+    one = (found.a[place[1]], found.b[place[1]], found.inside[place], found.outside[place])
+    noise, shrink = _noise(values, known, one, np.asarray(spread))
     with np.errstate(divide="ignore", invalid="ignore"):
-        t = np.sqrt(np.where(there, explained[rows, best], 0.0)) / noise * shrink
-    tails = np.where(sides == 0, 2, 1)
-    p = _bound(t, known.sum(axis=1) - 2, tails * looks)
-    nowhere = np.where(there, 0, -1)
-    return Changes(
-        np.where(there, a, nowhere),
-        np.where(there, b, nowhere),
-        np.where(there, outside, np.nan),
-        np.where(there, inside, np.nan),
-        np.where(there, p, 1.0),
-    )
+        t = np.sqrt(np.where(there, explained[place], 0.0)) / noise * shrink
+    p = _bound(t, known.sum(axis=1) - 2, np.where(sides == 0, 2, 1) * looks)
+    first, end = (np.where(there, position, -1) for position in one[:2])
+    during, before = (np.where(there, mean, np.nan) for mean in one[2:])
+    return Changes(first, end, before, during, np.where(there, p, 1.0))
 
 
 def _none(size: int) -> Changes:

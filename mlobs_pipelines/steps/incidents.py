@@ -17,7 +17,7 @@ from mlobs_pipelines.core.incidents import Action, Incident, Member, Signal, Sta
 from mlobs_pipelines.steps.faults import fault_signals
 from mlobs_pipelines.steps.signals import Dated, metric_signals, slo_signals
 from mlobs_pipelines.steps.suspected import NONE, suspected
-from mlobs_pipelines.steps.walk import Outcome, Outcomes, Walk, report
+from mlobs_pipelines.steps.walk import Evidence, Outcome, Outcomes, Walk, report
 from mlobs_pipelines.store.lake import Lake, TableLayout
 from mlobs_pipelines.store.standing import current
 from mlobs_pipelines.store.tables import AUDIT, INCIDENT_ACTIONS, INCIDENT_DAYS, INCIDENTS
@@ -42,11 +42,11 @@ def follow(walk: Walk, days: Sequence[date]) -> Outcomes:
     signals = _by_day(walk, wanted)
     before = max((day for day in known if day < wanted[0]), default=None)
     report(STEP, 0, len(wanted))
-    kept: dict[date, list[Incident]] = {}
+    kept, causes = dict[date, list[Incident]](), dict[tuple[date, str], str]()
 
     def compute() -> pa.Table:
         kept.update(_folded(walk, before, signals))
-        causes = suspected(walk, _causes(walk, before), kept)
+        causes.update(suspected(walk, _causes(walk, before), kept))
         rows = [_row(walk, one, day, causes[day, one.id]) for day, found in kept.items() for one in found]
         return pa.Table.from_pylist(rows, schema=INCIDENTS.schema)
 
@@ -57,9 +57,21 @@ def follow(walk: Walk, days: Sequence[date]) -> Outcomes:
     walk.lake.replace(walk.model, INCIDENT_DAYS, keys, table, commit=walk.commit)
     report(STEP, len(wanted), len(wanted))
     return {
-        date.fromisoformat(key): Outcome(0, version.rows, 0, version)
+        (day := date.fromisoformat(key)): Outcome(
+            0, version.rows, 0, version, facts=_told(kept[day], causes, day)
+        )
         for (key,), version in sorted(versions.items())
     }
+
+
+def _told(
+    found: Sequence[Incident], causes: Mapping[tuple[date, str], str], day: date
+) -> dict[str, Evidence]:
+    """The first suspect of each incident that is not over, in a line."""
+    live = [one for one in found if one.resolved is None]
+    firsts = {one.id: json.loads(causes[day, one.id])[:1] for one in live}
+    lines = [f"{name}: {first[0]['text']}" for name, first in firsts.items() if first]
+    return {"unresolved": len(live), **({"first_suspects": "; ".join(lines)} if lines else {})}
 
 
 def _causes(walk: Walk, day: date | None) -> dict[str, str]:

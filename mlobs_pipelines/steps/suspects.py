@@ -243,16 +243,8 @@ def _carriers(panel: Panel, look: Look, whole: Key, segment: str) -> Iterator[Su
     worst = int(found.p.argmin())
     if found.first[worst] < 0:
         return
-    one = _one(found, worst, len(keys))
-    parts = split(panel, keys, (one.first, one.end))
-    total = sum(parts.total)
-    carried = float(parts.total[worst] / total) if total * SIGNS[whole.metric].side > 0 else 0.0
-    share = float(parts.share[worst])
-    beyond = max(0.0, min(1.0, (carried - share) / (1 - share) if share < 1 else 0.0))
-    key = keys[worst]
-    size = extent(SIGNS[whole.metric], one.before, one.during)
-    told = {"share_of_change": carried, "share_of_rows": share, "change": float(total)}
-    each = {"mix": float(parts.mix[worst]), "within": float(parts.within[worst])}
+    one, key = _one(found, worst, len(keys)), keys[worst]
+    carried = _carried(split(panel, keys, (one.first, one.end)), worst, SIGNS[whole.metric].side)
     yield Suspect(
         kind="segment",
         what=f"{key.segment} {key.value}, for {key.version}",
@@ -261,11 +253,25 @@ def _carriers(panel: Panel, look: Look, whole: Key, segment: str) -> Iterator[Su
         begin=panel.day(one.first),
         end=None if one.end >= panel.days else panel.day(one.end - 1),
         surprise=surprise(one.p),
-        extent=size * beyond,
+        extent=extent(SIGNS[whole.metric], one.before, one.during) * _beyond(carried),
         asset="metrics",
         follows=_UPSTREAM,
-        told=_told(panel, key, one) | told | each,
+        told={**_told(panel, key, one), **carried},
     )
+
+
+def _carried(parts: "Parts", at: int, side: int) -> dict[str, float]:
+    """What one value carries of a change for the worse, and of the rows."""
+    total = float(parts.total.sum())
+    share = float(parts.total[at]) / total if total * side > 0 else 0.0
+    each = {"mix": float(parts.mix[at]), "within": float(parts.within[at])}
+    return {"share_of_change": share, "share_of_rows": float(parts.share[at]), "change": total, **each}
+
+
+def _beyond(carried: Mapping[str, float]) -> float:
+    """How far a value carries more than its rows would: 0 for as much or less, 1 for all of it."""
+    share, rows = carried["share_of_change"], carried["share_of_rows"]
+    return max(0.0, min(1.0, (share - rows) / (1 - rows))) if rows < 1 else 0.0
 
 
 @dataclass(frozen=True, slots=True)

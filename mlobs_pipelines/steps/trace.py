@@ -194,20 +194,15 @@ def _snapshots(tables: _Tables, delivered: Sequence[Row], *, values: bool) -> It
             for one in monitor.features
             if one.view
         ]
-        ages = [_view(name, row) for name in monitor.feature_views]
-        states = [one["state"] for one in features]
-        counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-        what = f"{counts}; {', '.join(ages)}"
-        at = row["predicted_at"].isoformat()
-        yield Stage(
-            "snapshot",
-            served["model_version"],
-            at,
-            what,
-            "feature_snapshots",
-            row["day"],
-            {"features": features},
-        )
+        what = _summed(features, [_view(name, row) for name in monitor.feature_views])
+        at, facts = row["predicted_at"].isoformat(), {"features": features}
+        yield Stage("snapshot", served["model_version"], at, what, "feature_snapshots", row["day"], facts)
+
+
+def _summed(features: Sequence[Row], ages: Sequence[str]) -> str:
+    states = [one["state"] for one in features]
+    counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+    return f"{counts}; {', '.join(ages)}"
 
 
 def _view(name: str, row: Row) -> str:

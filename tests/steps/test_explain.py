@@ -9,6 +9,7 @@ import pytest
 from mlobs_pipelines.steps.explain import gather, plain, sentence, suspects
 from mlobs_pipelines.steps.opened import Opened
 from mlobs_pipelines.steps.series import Key
+from mlobs_pipelines.steps.suspected import suspected
 from mlobs_pipelines.steps.suspects import split
 from tests.steps.changed import SIZE, base, calm, day, incident, quality, signal, write
 from tests.steps.loans import walk_of
@@ -99,6 +100,19 @@ def test_late_labels_are_told_from_bad_decisions(walk):
     found = told(walk, raised(series, Key("a", "brier_score"), 30, 0.05), quality())
     assert found[0]["what"] == "labels"
     assert found[0]["metric"] == "label_lag_p50"
+
+
+def test_suspects_are_kept_with_an_incident_from_its_first_days(walk):
+    """What is kept is what was known by each day, few words of it; other days carry it on."""
+    series = raised(base(), Key("a", "skew_mismatch_share", "amount"), 30, 0.8)
+    write(walk, series)
+    one = incident(30, signal("skew_mismatch_share", 3, "feature:amount", feature="amount"))
+    kept = suspected(walk, {}, {day(at): [one] for at in range(30, 34)})
+    first, *later = (json.loads(kept[day(at), one.id]) for at in range(30, 34))
+    assert [found["what"] for found in first] == ["skew of amount"]
+    assert later[0] == later[1]
+    again = suspected(walk, {one.id: kept[day(31), one.id]}, {day(32): [one]})
+    assert again == {(day(32), one.id): kept[day(32), one.id]}
 
 
 def test_slow_answers_explain_requests_but_not_decisions(walk):
