@@ -53,6 +53,8 @@ def export(
     OpenMetrics also tells error budgets and incidents, and suits the textfile collector of Prometheus' node
     exporter.
     """
+    from mlobs_pipelines.store.metric_store import MetricStore
+
     spec = spec_of(model)
     known("metric", metric, spec.metrics)
     known("version", version, spec.monitor.versions)

@@ -1,13 +1,11 @@
 """What is kept and who did what, on the command line; and that no command prints a secret."""
 
 import json
-import shutil
 import sys
-from getpass import getuser
 
 import pytest
 
-from tests.cli.conftest import CHECKOUT, FIRST, LAST, Place
+from tests.cli.conftest import CHECKOUT
 from tests.objects import SECRET, object_store
 
 MODEL = "flight_delays"
@@ -33,38 +31,6 @@ def _needed(command):
             yield MODEL
         elif given.required:
             yield from [given.opts[0], "2013-03-01"] if given.opts[0].startswith("-") else ["x"]
-
-
-def test_the_demo_is_in_the_audit(season):
-    """Its backfill and its report are two acts of the user who gave the command."""
-    place, _, _ = season
-    rows = json.loads(place.mlobs("audit", MODEL, "--format", "json").stdout)
-    mine = [row for row in rows if row["action"] in {"backfill", "report"}][:2]
-    assert [row["action"] for row in mine] == ["backfill", "report"]
-    assert {row["who"] for row in mine} == {getuser()}
-    assert mine[0]["object"] == f"{FIRST} to {LAST}"
-    assert json.loads(mine[0]["details"])["failed_runs"] == 0
-    assert json.loads(place.mlobs("audit", MODEL, "--action", "report", "--format", "json").stdout)
-
-
-def test_retention_is_planned_applied_and_told(season, tmp_path):
-    """A dry run changes nothing; applied, the same is gone and audited, and a backfill says so."""
-    _, _, landing = season
-    place = Place(tmp_path / "home")
-    shutil.copytree(season[0].home / "lake", place.home / "lake")
-    asked = ("retention", MODEL, "--as-of", "2015-03-03", "--format", "json")
-    planned = place.mlobs(*asked)
-    gone = {row["table"]: row for row in json.loads(planned.stdout) if row["partitions"]}
-    assert gone["predictions"]["kept_from"] == "2013-03-03"
-    assert (gone["predictions"]["first"], gone["predictions"]["last"]) == ("2013-03-01", "2013-03-02")
-    assert "nothing was changed" in planned.stderr
-    done = json.loads(place.mlobs(*asked, "--apply").stdout)
-    assert {row["table"]: row for row in done if row["partitions"]} == gone
-    told = json.loads(place.mlobs("audit", MODEL, "--action", "retention.delete", "--format", "json").stdout)
-    assert {row["object"] for row in told} == set(gone)
-    days = ("--from", "2013-03-01", "--to", "2013-03-01")
-    done = place.mlobs("backfill", MODEL, *days, MLOBS_LANDING=landing)
-    assert "predictions: 2013-03-01 to 2013-03-01: Expired: rows that days before 2013-03-03" in done.stderr
 
 
 def test_retention_wants_one_model_or_all(fresh):

@@ -30,7 +30,7 @@ def test_check_says_that_declarations_are_fine(fresh):
 def test_check_names_file_and_line(tmp_path):
     """A mistake is printed as file:line with what would be valid, and the command ends with 2."""
     place, line = broken(tmp_path, "metric: auc", "metric: aucc")
-    done = place.mlobs("check", "flight_delays", code=2)
+    done = place.mlobs("check", "flight_delays", code=2, process=True)
     assert f"flight_delays/monitor.yaml:{line}: " in done.stdout
     assert "did you mean auc" in done.stdout
     assert done.stderr == "mlobs: 1 problem\n"

@@ -3,18 +3,22 @@
 import csv
 import json
 import re
+import shutil
+from getpass import getuser
 
 import pytest
 
 from mlobs_pipelines.store.tables import METRIC_COLUMNS
-from tests.cli.conftest import FIRST, LAST
+from tests.cli.conftest import FIRST, LAST, Place
+
+MODEL = "flight_delays"
 
 
 @pytest.fixture(scope="module")
 def rows(season):
     """Give every metric row of the demo, segments included."""
     place, _, _ = season
-    read = place.mlobs("metrics", "flight_delays", "--segment", "any", "--window", "7d", "--format", "json")
+    read = place.mlobs("metrics", MODEL, "--segment", "any", "--window", "7d", "--format", "json")
     return json.loads(read.stdout)
 
 
@@ -46,7 +50,7 @@ def test_a_metric_of_the_demos_own_is_shown(season, rows):
 def test_pipes_get_plain_text(season):
     """Without a terminal no output holds an escape sequence, a progress bar or trailing blanks."""
     place, done, _ = season
-    table = place.mlobs("metrics", "flight_delays", "--window", "1mo")
+    table = place.mlobs("metrics", MODEL, "--window", "1mo")
     for text in (done.stdout, done.stderr, table.stdout):
         assert not re.search(r"[\x00-\x09\x0b-\x1f]|\u2501|[ \t]\n", text)
 
@@ -62,7 +66,7 @@ def test_json_rows_have_every_column(rows):
 def test_csv_says_the_same_as_json(season, rows):
     """CSV parses back to the rows that JSON gives."""
     place, _, _ = season
-    read = place.mlobs("metrics", "flight_delays", "--segment", "any", "--window", "7d", "--format", "csv")
+    read = place.mlobs("metrics", MODEL, "--segment", "any", "--window", "7d", "--format", "csv")
     parsed = list(csv.DictReader(read.stdout.splitlines()))
     plain = [{name: "" if value is None else str(value) for name, value in row.items()} for row in rows]
     assert parsed == plain
@@ -72,30 +76,30 @@ def test_filters_narrow_what_is_read(season):
     """Each filter keeps the rows that it names and no others."""
     place, _, _ = season
     asked = ["--metric", "psi", "--metric", "ks", "--feature", "temp", "--version", "v1", "--from", LAST]
-    found = json.loads(place.mlobs("metrics", "flight_delays", *asked, "--format", "json").stdout)
+    found = json.loads(place.mlobs("metrics", MODEL, *asked, "--format", "json").stdout)
     assert {(row["metric"], row["feature"], row["model_version"]) for row in found} == {
         ("psi", "temp", "v1"),
         ("ks", "temp", "v1"),
     }
     assert all(row["window_end"] > LAST for row in found)
-    judged = place.mlobs("metrics", "flight_delays", "--verdict", "undecided", "--format", "json")
+    judged = place.mlobs("metrics", MODEL, "--verdict", "undecided", "--format", "json")
     assert {row["verdict"] for row in json.loads(judged.stdout)} == {"undecided"}
 
 
 def test_nothing_was_known_before_the_first_run(season):
     """As of a day before the history's clock the store has no value."""
     place, _, _ = season
-    assert place.mlobs("metrics", "flight_delays", "--as-of", FIRST, "--format", "json").stdout == "[]\n"
+    assert place.mlobs("metrics", MODEL, "--as-of", FIRST, "--format", "json").stdout == "[]\n"
 
 
 def test_running_days_again_changes_nothing(season):
     """Backfilling days a second time leaves every table's content, and even its version, as it was."""
     place, _, landing = season
-    before = place.mlobs("tables", "flight_delays", "--format", "json").stdout
+    before = place.mlobs("tables", MODEL, "--format", "json").stdout
     days = ["--from", "2013-03-04", "--to", "2013-03-05"]
-    done = place.mlobs("backfill", "flight_delays", *days, MLOBS_LANDING=landing)
+    done = place.mlobs("backfill", MODEL, *days, MLOBS_LANDING=landing)
     assert done.stdout == ""
-    assert place.mlobs("tables", "flight_delays", "--format", "json").stdout == before
+    assert place.mlobs("tables", MODEL, "--format", "json").stdout == before
     assert {row["table"] for row in json.loads(before)} >= {
         "predictions",
         "statistics",
@@ -108,7 +112,7 @@ def test_report_goes_where_it_is_told(season, tmp_path):
     """The report can be written to any file, making its folder, and says where it is."""
     place, _, _ = season
     target = tmp_path / "new" / "health.html"
-    done = place.mlobs("report", "flight_delays", "--out", str(target))
+    done = place.mlobs("report", MODEL, "--out", str(target))
     assert str(target) in done.stdout
     assert target.read_text(encoding="utf-8").startswith("<!doctype html>")
 
@@ -117,7 +121,7 @@ def test_a_report_that_cannot_be_written_is_one_message(season, tmp_path):
     """Where the file cannot be written the command ends with 1 and one line that names the file."""
     place, _, _ = season
     (tmp_path / "file").write_text("", encoding="utf-8")
-    done = place.mlobs("report", "flight_delays", "--out", str(tmp_path / "file" / "r.html"), code=1)
+    done = place.mlobs("report", MODEL, "--out", str(tmp_path / "file" / "r.html"), code=1)
     assert done.stderr.startswith("mlobs: ")
     assert "Traceback" not in done.stderr
 
@@ -125,10 +129,42 @@ def test_a_report_that_cannot_be_written_is_one_message(season, tmp_path):
 def test_error_budgets_are_printed(season):
     """`mlobs slo` prints the budgets of the last day, and of every day from one on when asked."""
     place, _, _ = season
-    last = json.loads(place.mlobs("slo", "flight_delays", "--format", "json").stdout)
+    last = json.loads(place.mlobs("slo", MODEL, "--format", "json").stdout)
     assert {row["day"] for row in last} == {LAST}
     assert {row["slo"] for row in last} == {"answered", "labelled", "answered_in_time", "calibrated"}
-    table = place.mlobs("slo", "flight_delays", "--from", FIRST, "--name", "answered").stdout
+    table = place.mlobs("slo", MODEL, "--from", FIRST, "--name", "answered").stdout
     assert len(table.splitlines()) == 11
-    wrong = place.mlobs("slo", "flight_delays", "--name", "answerd", code=2)
+    wrong = place.mlobs("slo", MODEL, "--name", "answerd", code=2)
     assert "did you mean answered or" in wrong.stderr
+
+
+def test_the_demo_is_in_the_audit(season):
+    """Its backfill and its report are two acts of the user who gave the command."""
+    place, _, _ = season
+    rows = json.loads(place.mlobs("audit", MODEL, "--format", "json").stdout)
+    mine = [row for row in rows if row["action"] in {"backfill", "report"}][:2]
+    assert [row["action"] for row in mine] == ["backfill", "report"]
+    assert {row["who"] for row in mine} == {getuser()}
+    assert mine[0]["object"] == f"{FIRST} to {LAST}"
+    assert json.loads(mine[0]["details"])["failed_runs"] == 0
+    assert json.loads(place.mlobs("audit", MODEL, "--action", "report", "--format", "json").stdout)
+
+
+def test_retention_is_planned_applied_and_told(season, tmp_path):
+    """A dry run changes nothing; applied, the same is gone and audited, and a backfill says so."""
+    _, _, landing = season
+    place = Place(tmp_path / "home")
+    shutil.copytree(season[0].home / "lake", place.home / "lake")
+    asked = ("retention", MODEL, "--as-of", "2015-03-03", "--format", "json")
+    planned = place.mlobs(*asked)
+    gone = {row["table"]: row for row in json.loads(planned.stdout) if row["partitions"]}
+    assert gone["predictions"]["kept_from"] == "2013-03-03"
+    assert (gone["predictions"]["first"], gone["predictions"]["last"]) == ("2013-03-01", "2013-03-02")
+    assert "nothing was changed" in planned.stderr
+    done = json.loads(place.mlobs(*asked, "--apply").stdout)
+    assert {row["table"]: row for row in done if row["partitions"]} == gone
+    told = json.loads(place.mlobs("audit", MODEL, "--action", "retention.delete", "--format", "json").stdout)
+    assert {row["object"] for row in told} == set(gone)
+    days = ("--from", "2013-03-01", "--to", "2013-03-01")
+    done = place.mlobs("backfill", MODEL, *days, MLOBS_LANDING=landing)
+    assert "predictions: 2013-03-01 to 2013-03-01: Expired: rows that days before 2013-03-03" in done.stderr

@@ -1,3 +1,5 @@
+from functools import lru_cache
+
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -92,9 +94,32 @@ def over_rows(test):
     return settings(max_examples=12, deadline=None)(decorated)
 
 
+@lru_cache(maxsize=2048)
 def rows_of(kind, seed, n):
     """The entry of a class of summary in the table, and random rows for it."""
     return CASES[kind], CASES[kind].draw(np.random.default_rng(seed), n)
+
+
+@lru_cache(maxsize=2048)
+def whole(kind, seed, n):
+    """The summary of random rows, made once for all metrics that take it: examples are the same for each."""
+    case, rows = rows_of(kind, seed, n)
+    return case.summarise(rows)
+
+
+@lru_cache(maxsize=1024)
+def split(kind, seed, n, ways):
+    """Summaries of the same rows, split at random."""
+    case, rows = rows_of(kind, seed, n)
+    part = np.random.default_rng(seed).integers(0, ways, n)
+    return [case.summarise(take(rows, part == index)) for index in range(ways)]
+
+
+@lru_cache(maxsize=1024)
+def shuffled(kind, seed, n):
+    """The summary of the same rows in another order."""
+    case, rows = rows_of(kind, seed, n)
+    return case.summarise(take(rows, np.random.default_rng(seed).permutation(n)))
 
 
 def limits_of(name, kind):
@@ -129,28 +154,23 @@ def test_every_metric_says_what_it_is():
 @over_rows
 def test_merging_parts_equals_the_whole(name, kind, seed, n):
     """The sum of the summaries of any split of rows gives the metric of all rows."""
-    case, rows = rows_of(kind, seed, n)
-    part = np.random.default_rng(seed).integers(0, 4, n)
-    parts = stack([case.summarise(take(rows, part == index)) for index in range(4)])
-    agree(METRICS[name].function(parts.total()), METRICS[name].function(case.summarise(rows)))
+    parts = stack(split(kind, seed, n, 4))
+    agree(METRICS[name].function(parts.total()), METRICS[name].function(whole(kind, seed, n)))
 
 
 @every_metric
 @over_rows
 def test_the_order_of_rows_does_not_matter(name, kind, seed, n):
     """Shuffled rows give the same metric."""
-    case, rows = rows_of(kind, seed, n)
-    shuffled = take(rows, np.random.default_rng(seed).permutation(n))
-    agree(METRICS[name].function(case.summarise(shuffled)), METRICS[name].function(case.summarise(rows)))
+    function = METRICS[name].function
+    agree(function(shuffled(kind, seed, n)), function(whole(kind, seed, n)))
 
 
 @every_metric
 @over_rows
 def test_many_windows_at_once_equal_one_by_one(name, kind, seed, n):
     """A window's estimate is the same to the bit whichever windows are computed beside it."""
-    case, rows = rows_of(kind, seed, n)
-    part = np.random.default_rng(seed).integers(0, 3, n)
-    summaries = [case.summarise(take(rows, part == index)) for index in range(3)]
+    summaries = split(kind, seed, n, 3)
     together = METRICS[name].function(stack(summaries))
     for index, summary in enumerate(summaries):
         alone = METRICS[name].function(summary)
@@ -164,8 +184,7 @@ def test_many_windows_at_once_equal_one_by_one(name, kind, seed, n):
 @over_rows
 def test_values_stay_in_range_and_inside_their_interval(name, kind, seed, n):
     """A value is NaN or within the metric's limits, and never outside its own interval."""
-    case, rows = rows_of(kind, seed, n)
-    estimate = METRICS[name].function(case.summarise(rows))
+    estimate = METRICS[name].function(whole(kind, seed, n))
     low, high = limits_of(name, kind)
     value = estimate.value
     assert np.all(np.isnan(value) | (np.isfinite(value) & (value >= low - 1e-12) & (value <= high + 1e-12)))
@@ -178,16 +197,14 @@ def test_values_stay_in_range_and_inside_their_interval(name, kind, seed, n):
 @every_metric
 def test_no_rows_give_no_number(name, kind):
     """An empty window is undefined (a count is 0), without a warning and without a made-up number."""
-    case, rows = rows_of(kind, 0, 0)
-    value = METRICS[name].function(case.summarise(rows)).value
+    value = METRICS[name].function(whole(kind, 0, 0)).value
     assert np.all(value == 0) if name in COUNTS else np.all(np.isnan(value))
 
 
 @every_metric
 def test_shapes_follow_the_windows(name, kind):
     """Two leading axes stay, and a curve adds one axis as long as its labels."""
-    case, rows = rows_of(kind, 3, 500)
-    summary = case.summarise(rows)
+    summary = whole(kind, 3, 500)
     grid = stack([stack([summary] * 3)] * 2)
     labels = METRICS[name].labels
     curve = () if labels is None else (len(labels(grid)),)
@@ -197,12 +214,10 @@ def test_shapes_follow_the_windows(name, kind):
 @every_metric
 def test_enough_rows_are_sufficient(name, kind):
     """Five thousand rows suffice for a verdict on every single number, and twelve do not pass for enough."""
-    case, rows = rows_of(kind, 5, 5_000)
-    _, few = rows_of(kind, 5, 12)
     metric = METRICS[name]
     if metric.labels is None:
-        assert metric.function(case.summarise(rows)).sufficient.all()
-    estimate = metric.function(case.summarise(few))
+        assert metric.function(whole(kind, 5, 5_000)).sufficient.all()
+    estimate = metric.function(whole(kind, 5, 12))
     assert estimate.need == "" or not estimate.sufficient.any()
 
 

@@ -1,6 +1,7 @@
 """Rows that stand for more rows than themselves: the values of those rows, without their certainty."""
 
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import pytest
@@ -12,7 +13,16 @@ from mlobs_pipelines.core.metrics.label_lag import kaplan_meier
 from mlobs_pipelines.core.summaries import OperationSummary
 from mlobs_pipelines.core.verdicts import Rule, judge
 from tests.core.cases import CASES, stack, summarise_weighted
-from tests.core.test_all_metrics import FIELDS, FORMS, every_form, every_metric, limits_of, over_rows, take
+from tests.core.test_all_metrics import (
+    FIELDS,
+    FORMS,
+    every_form,
+    every_metric,
+    limits_of,
+    over_rows,
+    take,
+    whole,
+)
 
 COUNTED = ("row_count", "request_count", "label_backlog", "paired_count")
 POINT = ("value", "bound")
@@ -35,6 +45,7 @@ GAPS = (
 )  # over groups with enough rows
 
 
+@lru_cache(maxsize=1024)
 def drawn(kind, seed, n):
     """A case, its rows, and whole weights of which a half are 1."""
     rng = np.random.default_rng(seed)
@@ -42,13 +53,50 @@ def drawn(kind, seed, n):
     return case, case.draw(rng, n), rng.choice([1, 1, 1, 3, 3, 11], n)
 
 
+@lru_cache(maxsize=1024)
+def heavy(kind, seed, n):
+    """The summary of weighted rows, made once for all metrics that take it."""
+    return summarise_weighted(*drawn(kind, seed, n))
+
+
+@lru_cache(maxsize=1024)
+def even(kind, seed, n, weight):
+    """The summary of the same rows, all of one weight."""
+    case, rows, _ = drawn(kind, seed, n)
+    return summarise_weighted(case, rows, np.full(n, weight))
+
+
+@lru_cache(maxsize=64)
+def repeated_rows(kind, seed, n):
+    """The summary of the same rows, each as often as its weight says."""
+    case, rows, weights = drawn(kind, seed, n)
+    return case.summarise(take(rows, np.repeat(np.arange(n), weights)))
+
+
+@lru_cache(maxsize=1024)
+def parts_of(kind, seed, n):
+    """Summaries of the weighted rows, split at random, and their sum."""
+    case, rows, weights = drawn(kind, seed, n)
+    part = np.random.default_rng(seed).integers(0, 3, n)
+    return stack(
+        [summarise_weighted(case, take(rows, part == i), weights[part == i]) for i in range(3)]
+    ).total()
+
+
+@lru_cache(maxsize=1024)
+def beside(kind, seed, n):
+    """A weighted window, one of the same rows without weights, and both together."""
+    plain = whole(kind, seed, n)
+    both = [heavy(kind, seed, n), replace(plain, once=plain, twice=plain)]
+    return [stack([both[0]]), stack([plain])], stack(both)
+
+
 @every_form([form for form in FORMS if form[0] not in {*SURENESS, *GAPS}])
 def test_rows_count_as_often_as_their_weight_says(name, kind):
     """A value is that of the rows repeated, n that of the rows seen, and the interval is not narrower."""
-    case, rows, weights = drawn(kind, 1, 900)
-    found = METRICS[name].function(summarise_weighted(case, rows, weights))
-    plain = METRICS[name].function(case.summarise(rows))
-    repeated = METRICS[name].function(case.summarise(take(rows, np.repeat(np.arange(900), weights))))
+    found = METRICS[name].function(heavy(kind, 1, 900))
+    plain = METRICS[name].function(whole(kind, 1, 900))
+    repeated = METRICS[name].function(repeated_rows(kind, 1, 900))
     for field in POINT:
         np.testing.assert_array_equal(getattr(found, field), getattr(repeated, field), err_msg=field)
     np.testing.assert_array_equal(found.n, plain.n)
@@ -61,9 +109,8 @@ def test_rows_count_as_often_as_their_weight_says(name, kind):
 @every_form([form for form in FORMS if form[0] in {*SURENESS, *GAPS}])
 def test_equal_weights_make_nothing_surer(name, kind):
     """With every row of weight seven, a p-value and an effect less chance are those of the rows seen."""
-    case, rows, _ = drawn(kind, 1, 2_000)
-    found = METRICS[name].function(summarise_weighted(case, rows, np.full(2_000, 7)))
-    plain = METRICS[name].function(case.summarise(rows))
+    found = METRICS[name].function(even(kind, 1, 2_000, 7))
+    plain = METRICS[name].function(whole(kind, 1, 2_000))
     # PSI's half a row per bin weighs less against weighted rows.
     away = 0.01 if name == "drift_q" else 1e-12
     np.testing.assert_allclose(found.value, plain.value, rtol=1e-9, atol=away)
@@ -74,9 +121,8 @@ def test_equal_weights_make_nothing_surer(name, kind):
 @over_rows
 def test_weights_of_one_change_no_bit(name, kind, seed, n):
     """Where every weight is 1 an estimate is to the bit what it is without weights."""
-    case, rows, _ = drawn(kind, seed, n)
-    plain = METRICS[name].function(case.summarise(rows))
-    found = METRICS[name].function(summarise_weighted(case, rows, np.ones(n)))
+    plain = METRICS[name].function(whole(kind, seed, n))
+    found = METRICS[name].function(even(kind, seed, n, 1))
     for field in FIELDS:
         np.testing.assert_array_equal(getattr(found, field), getattr(plain, field), err_msg=field)
 
@@ -85,12 +131,10 @@ def test_weights_of_one_change_no_bit(name, kind, seed, n):
 @over_rows
 def test_a_window_does_not_feel_the_weights_beside_it(name, kind, seed, n):
     """A window's estimate is the same to the bit whether or not the windows beside it are weighted."""
-    case, rows, weights = drawn(kind, seed, n)
-    plain = case.summarise(rows)
-    both = [summarise_weighted(case, rows, weights), replace(plain, once=plain, twice=plain)]
-    together = METRICS[name].function(stack(both))
-    for index, summary in enumerate([both[0], plain]):
-        alone = METRICS[name].function(stack([summary]))
+    apart, both = beside(kind, seed, n)
+    together = METRICS[name].function(both)
+    for index, summary in enumerate(apart):
+        alone = METRICS[name].function(summary)
         for field in FIELDS:
             found = getattr(together, field)[index]
             np.testing.assert_array_equal(found, getattr(alone, field)[0], err_msg=field)
@@ -100,13 +144,10 @@ def test_a_window_does_not_feel_the_weights_beside_it(name, kind, seed, n):
 @over_rows
 def test_weighted_parts_merge_to_the_whole(name, kind, seed, n):
     """The sum of weighted summaries of any split of rows gives the metric of all rows."""
-    case, rows, weights = drawn(kind, seed, n)
-    part = np.random.default_rng(seed).integers(0, 3, n)
-    parts = [summarise_weighted(case, take(rows, part == i), weights[part == i]) for i in range(3)]
-    merged = METRICS[name].function(stack(parts).total())
-    whole = METRICS[name].function(summarise_weighted(case, rows, weights))
+    merged = METRICS[name].function(parts_of(kind, seed, n))
+    all_rows = METRICS[name].function(heavy(kind, seed, n))
     for field in FIELDS:
-        one, other = getattr(merged, field), getattr(whole, field)
+        one, other = getattr(merged, field), getattr(all_rows, field)
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9, err_msg=field)
 
 
@@ -114,8 +155,7 @@ def test_weighted_parts_merge_to_the_whole(name, kind, seed, n):
 @over_rows
 def test_weighted_values_stay_in_range_and_inside_their_interval(name, kind, seed, n):
     """A weighted value is NaN or within the metric's limits, and never outside its own interval."""
-    case, rows, weights = drawn(kind, seed, n)
-    found = METRICS[name].function(summarise_weighted(case, rows, weights))
+    found = METRICS[name].function(heavy(kind, seed, n))
     low, high = limits_of(name, kind)
     inside = np.isfinite(found.value) & (found.value >= low - 1e-12) & (found.value <= high + 1e-12)
     assert np.all(np.isnan(found.value) | inside)
