@@ -114,8 +114,7 @@ class Settings(BaseSettings):
     threads
         Worker threads of the SQL engine.
     spark_master
-        Where models with ``engine: spark`` work on rows: a Spark master, or the ``sc://`` address of a Spark
-        Connect server.
+        Where models with ``engine: spark`` work on rows: a Spark master.
     spark_conf
         File of further properties of Spark, as ``spark-defaults.conf`` is written.
     retention_statistics_days

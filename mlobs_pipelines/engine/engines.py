@@ -33,8 +33,7 @@ class Cluster:
     Attributes
     ----------
     master
-        A Spark master such as ``local[*]``, ``spark://…``, ``yarn`` or ``k8s://…``, or the ``sc://…`` address
-        of a Spark Connect server.
+        A Spark master such as ``local[*]``, ``spark://…``, ``yarn`` or ``k8s://…``.
     conf
         File of further properties, as ``spark-defaults.conf`` is written; None for none.
     """

@@ -5,7 +5,6 @@ whoever asked, as those of the embedded engine are.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -25,8 +24,6 @@ from mlobs_pipelines.engine.spark.queries import quoted
 from mlobs_pipelines.engine.spark.session import session_of
 from mlobs_pipelines.engine.stored import Stored
 
-_PARALLELISM = "spark.default.parallelism"
-_AT_ONCE = 8  # frames sent at once, where the session does not say how many tasks it runs
 _Task = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 
@@ -80,7 +77,7 @@ class Spark:
     def each(self, work: Callable[[Given], Result], given: Iterable[Given]) -> Iterator[tuple[Given, Result]]:
         """Do the same work on each of some frames, as many at once as there are tasks."""
         waiting, session = iter(given), self.session
-        at_once = _at_once(session)
+        at_once = session.sparkContext.defaultParallelism
         while True:
             some, failed = _taken(waiting, at_once)
             yield from zip(some, _done(session, work, some), strict=True)
@@ -88,12 +85,6 @@ class Spark:
                 raise failed
             if len(some) < at_once:
                 return
-
-
-def _at_once(session: SparkSession) -> int:
-    with suppress(Exception):  # a Connect session has no context
-        return int(session.sparkContext.defaultParallelism)
-    return int(session.conf.get(_PARALLELISM, str(_AT_ONCE)) or _AT_ONCE)
 
 
 def _taken(waiting: Iterator[Given], size: int) -> tuple[list[Given], Exception | None]:

@@ -1,4 +1,4 @@
-"""A Spark session as this installation's settings want it: local, on a cluster, or of a Connect server.
+"""A Spark session as this installation's settings want it: in this process's machine or on a cluster.
 
 What a session is used for is `engine`'s business.
 """
@@ -27,6 +27,7 @@ _USUAL = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.log.level": "ERROR",
+    "spark.io.encryption.enabled": "true",  # rows are checked before their identifiers are hashed
 }
 # One machine: as many tasks after a shuffle as a small day can use, nothing listens to others.
 _LOCAL = {
@@ -46,10 +47,10 @@ def session_of(cluster: Cluster) -> SparkSession:
     EngineError
         If the conf file or the master cannot be used, or Java is missing.
     """
-    remote, local = cluster.master.startswith("sc://"), cluster.master.startswith("local")
+    local = cluster.master.startswith("local")
     options = {**_USUAL, **(_LOCAL if local else {}), **_properties(cluster.conf), **_FIXED}
-    builder = SparkSession.builder.remote(cluster.master) if remote else _classic(cluster.master)
-    for name, value in (_FIXED if remote else options).items():
+    builder = SparkSession.builder.master(cluster.master)
+    for name, value in options.items():
         builder = builder.config(name, value)
     try:
         session = builder.getOrCreate()
@@ -58,10 +59,6 @@ def session_of(cluster: Cluster) -> SparkSession:
     if local and session.sparkContext.pythonExec == _SYSTEM_PYTHON:
         session.sparkContext.pythonExec = sys.executable
     return session
-
-
-def _classic(master: str) -> SparkSession.Builder:
-    return SparkSession.builder.master(master)
 
 
 def _why(cluster: Cluster, error: PySparkException | Py4JJavaError) -> str:
