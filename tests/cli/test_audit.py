@@ -55,6 +55,8 @@ def _wrong(case, store):
         "a number that is none": {"MLOBS_THREADS": SECRET},
         "a database that is none": {"MLOBS_POSTGRES_URL": f"mysql+{SECRET}"},
         "a database that does not answer": {"MLOBS_POSTGRES_URL": f"postgresql://u:{SECRET}@127.0.0.1:9/x"},
+        "a form of log lines that is none": {"MLOBS_LOG_FORMAT": SECRET},
+        "log lines as objects, two keys": {"MLOBS_LOG_FORMAT": "json", "MLOBS_HMAC_KEY_FILE": "/dev/null"},
         "two keys": {"MLOBS_HMAC_KEY": SECRET, "MLOBS_HMAC_KEY_FILE": "/dev/null"},
     }[case]
 
@@ -68,6 +70,8 @@ def _wrong(case, store):
         "a number that is none",
         "a database that is none",
         "a database that does not answer",
+        "a form of log lines that is none",
+        "log lines as objects, two keys",
         "two keys",
     ],
 )
@@ -82,8 +86,10 @@ def test_no_command_prints_a_secret(case, store, tmp_path, monkeypatch, capfd):
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
     codes = {}
-    concerned = ["backfill"] if case.startswith("a database") else list(calls)
-    for name in concerned if case != "two keys" else ["report", "backfill"]:
+    few = {"a database": ["backfill", "health"], "a form of": ["backfill", "health", "report"]}
+    few |= {"log lines": ["report", "backfill"], "two keys": ["report", "backfill"]}
+    concerned = [names for start, names in few.items() if case.startswith(start)]
+    for name in concerned[0] if concerned else calls:
         arguments = calls[name]
         monkeypatch.setattr(sys, "argv", ["mlobs", *arguments])
         with pytest.raises(SystemExit) as ended:

@@ -1,5 +1,6 @@
 """Health: each thing an installation rests on is well, worth a look, or broken, and says what to do."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -9,7 +10,7 @@ import pytest
 from mlobs_pipelines.steps.health import Line, State, lake_line, told_lines
 from mlobs_pipelines.store.lake import Lake
 from mlobs_pipelines.store.tables import NOTIFICATIONS
-from tests.defs.conftest import LAST, MODEL
+from tests.defs.conftest import CONTRACTS, LAST, MODEL
 
 NOW = datetime(2013, 6, 29, 20, tzinfo=UTC)
 JOB = f"{MODEL}_daily"
@@ -66,6 +67,28 @@ def test_the_demo_is_well_after_its_backfill(season, spec):
     (metrics,) = [line for line in lines if line.what == f"{MODEL}/metrics"]
     assert metrics.says == f"its last day is {LAST}; none is awaited"
     assert metrics.since is not None
+
+
+def test_the_command_exits_with_one_if_something_is_broken(season, monkeypatch, tmp_path):
+    """A walked installation is well, its code loads, rows are JSON; a lake that is a file is broken."""
+    from typer.testing import CliRunner  # noqa: PLC0415 - the command line takes seconds
+
+    from mlobs_pipelines.cli import app  # noqa: PLC0415 - as above
+
+    monkeypatch.setenv("MLOBS_HOME", str(season.site.settings.home))
+    monkeypatch.setenv("MLOBS_CONTRACTS", str(CONTRACTS))
+    monkeypatch.setenv("DAGSTER_HOME", str(season.site.settings.dagster_home))
+    done = CliRunner().invoke(app, ["health", "--format", "json", "--load"])
+    assert done.exit_code == 0
+    rows = json.loads(done.stdout)
+    assert {"what": "code location", "state": "ok"}.items() <= rows[-1].items()
+    assert "1 worth a look" in done.stderr
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("MLOBS_LAKE", str(tmp_path / "file"))
+    asked = ["health", "--model", MODEL, "--format", "json"]
+    broken = CliRunner().invoke(app, asked)
+    assert broken.exit_code == 1
+    assert {row["what"] for row in json.loads(broken.stdout) if row["state"] == "fail"} >= {"lake"}
 
 
 def test_days_behind_the_schedule_are_broken_and_say_how_to_catch_up(season, live):
