@@ -8,6 +8,7 @@ from mlobs_pipelines.contracts.folder import ModelSpec, load_model
 from mlobs_pipelines.core.metrics import METRICS
 from mlobs_pipelines.defs.alerts import alert_sensors
 from mlobs_pipelines.defs.cadence import schedules
+from mlobs_pipelines.defs.freshness import freshness_parts
 from mlobs_pipelines.defs.incidents import incident_parts
 from mlobs_pipelines.defs.ingest import ingest_parts
 from mlobs_pipelines.defs.jobs import jobs
@@ -40,14 +41,14 @@ def model_definitions(site: Site, spec: ModelSpec) -> dg.Definitions:
     """Assets, checks, jobs, schedules and sensors of one model."""
     parts = [part for step in STEPS for part in step(site, spec)]
     assets = [part for part in parts if not isinstance(part, dg.AssetChecksDefinition)]
-    checks = [part for part in parts if isinstance(part, dg.AssetChecksDefinition)]
-    cleaning = retention_job(site, spec)
+    cleaning, (fresh, freshness) = retention_job(site, spec), freshness_parts(site, spec)
+    checks = [*(part for part in parts if isinstance(part, dg.AssetChecksDefinition)), fresh]
     return dg.Definitions(
         assets=assets,
         asset_checks=checks,
         jobs=[*_jobs(spec, assets, checks), rescore_job(site, spec), cleaning],
         schedules=[*schedules(site, spec), retention_schedule(spec, cleaning)],
-        sensors=[touched_sensor(spec), late_labels_sensor(spec), *alert_sensors(site, spec)],
+        sensors=[touched_sensor(spec), late_labels_sensor(spec), freshness, *alert_sensors(site, spec)],
     )
 
 

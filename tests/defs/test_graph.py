@@ -86,7 +86,7 @@ def test_every_check_says_whom_to_ask(graph):
         assert check.description.endswith(".")
         assert check.metadata["runbook"].value.startswith("https://")
         daily = isinstance(check.partitions_def, dg.DailyPartitionsDefinition)
-        assert daily == (check.asset_key.path[-1] != "baseline")
+        assert daily == (check.asset_key.path[-1] not in {"baseline", "report"})
 
 
 def test_column_lineage_names_columns_that_exist(graph):

@@ -118,6 +118,39 @@ def test_the_grace_is_counted_from_the_tick(live):
     assert expected_day(ended, NOW) == date(2013, 6, 20)
 
 
+def test_dagster_shows_how_far_assets_are(season, live):
+    """The sensor gives the report's check a state without a run: which assets are behind, and by how much."""
+    import dagster as dg  # noqa: PLC0415 - Dagster takes seconds
+
+    from mlobs_pipelines.defs.freshness import freshness_parts  # noqa: PLC0415 - as above
+    from mlobs_pipelines.defs.resources import Site  # noqa: PLC0415 - as above
+
+    site = Site(season.site.settings, clock=lambda: NOW)
+    check, sensor = freshness_parts(site, live)
+    (event,) = sensor(dg.build_sensor_context(instance=season.instance)).asset_events
+    assert [event.asset_check_key] == list(check.check_keys)
+    assert not event.passed
+    assert "behind 2013-06-28: predictions by 2 days" in event.description
+    assert event.metadata["most_days_behind"].value == 2
+    rows = {row.data["asset"]: row.data for row in event.metadata["assets"].records}
+    assert (rows["metrics"]["last day"], rows["labels"]["days behind"]) == ("2013-06-26", 0)
+    with dg.DagsterInstance.ephemeral() as opened:
+        opened.report_runless_asset_event(event)
+        (kept,) = opened.event_log_storage.get_asset_check_execution_history(event.asset_check_key, limit=1)
+    assert kept.status.value == "FAILED"
+
+
+def test_a_replayed_history_awaits_nothing(season, spec, instance):
+    """Its check passes and says why."""
+    import dagster as dg  # noqa: PLC0415 - Dagster takes seconds
+
+    from mlobs_pipelines.defs.freshness import freshness_parts  # noqa: PLC0415 - as above
+
+    _, sensor = freshness_parts(season.site, spec)
+    (event,) = sensor(dg.build_sensor_context(instance=instance)).asset_events
+    assert (event.passed, event.description.startswith("No day is awaited")) == (True, True)
+
+
 def test_an_asset_without_days_is_behind_since_the_first(instance, live):
     """Nothing materialized means that everything from the model's first day on is missing."""
     from mlobs_pipelines.defs.freshness import freshness  # noqa: PLC0415 - Dagster takes seconds
