@@ -173,7 +173,7 @@ def _untried(asked: Asked, champion: str) -> Finding:
 
 
 def _compared(walk: Walk, asked: Asked, seen: Traffic) -> tuple[list[Finding], tuple[int, int]]:
-    spec, baselines = walk.spec, load_baselines(walk)
+    spec, baselines = walk.spec, load_baselines(_of_two(walk, seen))
     own, _ = seen.sides or (None, None)
     if own is None:
         return [], (0, 0)
@@ -187,6 +187,13 @@ def _compared(walk: Walk, asked: Asked, seen: Traffic) -> tuple[list[Finding], t
         *limits,
     ]
     return _on_enough_days(found, len(seen.days), spec.monitor.guard.min_days), read.pairs
+
+
+def _of_two(walk: Walk, seen: Traffic) -> Walk:
+    """The walk of a model that has no other versions: whether those are measured does not matter here."""
+    monitor = walk.spec.monitor
+    both = {name: monitor.versions[name] for name in (seen.candidate, seen.champion)}
+    return replace(walk, spec=replace(walk.spec, monitor=monitor.model_copy(update={"versions": both})))
 
 
 def _on_enough_days(found: list[Finding], days: int, least: int) -> list[Finding]:

@@ -171,6 +171,17 @@ def test_labels_that_are_not_there_yet_leave_quality_undecided(place):
     assert judge_release(early, Asked(trial.SAME)).verdict is Verdict.UNDECIDED
 
 
+def test_a_version_that_never_ran_is_undecided(place):
+    """A version that is declared and has neither traffic nor a baseline is told so, and holds up no other."""
+    versions = dict(place.walk.spec.monitor.versions)
+    monitor = place.walk.spec.monitor.model_copy(update={"versions": {**versions, "new": versions["b"]}})
+    walk = replace(place.walk, spec=replace(place.walk.spec, monitor=monitor))
+    assert found(judge_release(walk, Asked("b")), "traffic").verdict is Verdict.UNDECIDED
+    said = judge_release(walk, Asked("new"))
+    assert (found(said, "baseline").verdict, said.verdict) == (Verdict.FAIL, Verdict.FAIL)
+    assert judge_release(walk, Asked(trial.SAME)).verdict is Verdict.PASS
+
+
 def test_days_whose_labels_are_due_are_judged(place):
     """Unless a last day is named, days whose labels are still to come are left out."""
     days = trial.DAYS

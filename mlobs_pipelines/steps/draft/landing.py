@@ -171,7 +171,7 @@ def training_of(
 def write_days(rows: pl.DataFrame, at: str, folder: Path, name: str, form: str) -> int:
     """Write rows into a folder per day; returns the number of days."""
     days = 0
-    for (day,), some in rows.group_by(pl.col(at).dt.date().alias("at__"), maintain_order=True):
+    for (day,), some in rows.drop_nulls(at).group_by(pl.col(at).dt.date().alias("at__"), maintain_order=True):
         target = folder / str(day) / f"{name}.{form}"
         target.parent.mkdir(parents=True, exist_ok=True)
         _write(some, target, form)

@@ -3,6 +3,7 @@
 Labels and the task are `truth`; what each column is by itself is `columns`.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from mlobs_pipelines.steps.draft.columns import (
+    NAMES,
     Described,
     Found,
     describe,
@@ -29,6 +31,8 @@ CONSTANTS: Mapping[str, str] = {
     "model_version": "v1",
     "feature_set_version": "1",
 }
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+TAKEN = (*NAMES, "outcome", "source")
 MOST_SEGMENTS, MOST_GROUPS, LEAST_SHARE = 3, 12, 0.02
 
 
@@ -51,7 +55,9 @@ def planned(
     used = {one.column for one in sources.values()} | set(classes.values())
     if known and known.inside:
         used |= {one.column for one in known.sources.values()}
-    others = describe(predictions, [name for name in predictions.columns if name not in used])
+    free = [name for name in predictions.columns if name not in used]
+    # A column that is not what its name says in every contract cannot be kept under that name.
+    others = describe(predictions, [name for name in free if name not in TAKEN])
     drawn = tuple(_view(name, rows, others) for name, rows in views.items())
     others = [_as_entity(one, drawn) for one in others]
     features = tuple(one for one in others if one.kind in ("numeric", "categorical"))
@@ -61,7 +67,6 @@ def planned(
         )
     at = predictions[sources["predicted_at"].column]
     first, last = _ends(at)
-    version = sources["model_version"].column
     return Plan(
         asked,
         task,
@@ -74,13 +79,24 @@ def planned(
         _segments(predictions, features),
         known,
         drawn,
-        tuple(sorted(predictions[version].cast(pl.String).unique()))
-        if version
-        else (str(CONSTANTS["model_version"]),),
+        _versions(predictions, sources),
         (first.date(), last.date()),
         predictions.height,
         _known_until(last, labels, known, asked),
     )
+
+
+def _versions(rows: pl.DataFrame, sources: Mapping[str, Source]) -> tuple[str, ...]:
+    column = sources["model_version"].column
+    if not column:
+        return (CONSTANTS["model_version"],)
+    names = tuple(sorted(rows[column].drop_nulls().cast(pl.String).unique()))
+    if not names or any(not _VERSION.fullmatch(name) for name in names):
+        raise DraftError(
+            f"column {column} holds names of versions that a monitor cannot have: letters, digits, dots, "
+            "hyphens and underscores, at most 63; rename them, or the column"
+        )
+    return names
 
 
 def _ends(at: pl.Series) -> tuple[datetime, datetime]:

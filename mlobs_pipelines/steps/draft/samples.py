@@ -17,6 +17,7 @@ READERS: Mapping[str, Callable[[Path], pl.DataFrame]] = {
     ".ndjson": lambda path: pl.read_ndjson(path, infer_schema_length=None),
 }
 _FORMS = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M")
+_TAKEN = (pl.String, pl.Boolean, pl.Date, pl.Datetime, pl.Categorical, pl.Enum)
 RESERVED = ("day", "delivered_on", "delivery", "delivery_row", "reason", "decision", "sample_weight", "view")
 _LOOKS_LIKE_TIME = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?")
 
@@ -25,8 +26,13 @@ class DraftError(ValueError):
     """Files that no draft can be made of; says which option would decide."""
 
 
-def read(paths: Sequence[Path]) -> pl.DataFrame:
+def read(paths: Sequence[Path], left_out: list[str] | None = None) -> pl.DataFrame:
     """Read files of one kind of rows, one after the other.
+
+    Parameters
+    ----------
+    left_out
+        Takes the names of columns that no contract can have.
 
     Raises
     ------
@@ -40,7 +46,19 @@ def read(paths: Sequence[Path]) -> pl.DataFrame:
         raise DraftError(f"{_names(paths)}: the files have columns of different types") from None
     if rows.is_empty():
         raise DraftError(f"{_names(paths)}: no rows")
-    return _timed(rows.rename(_usable(rows.columns)))
+    plain = _plain(rows)
+    if left_out is not None:
+        left_out += [name for name in rows.columns if name not in plain.columns]
+    return _timed(plain.rename(_usable(plain.columns)))
+
+
+def _plain(rows: pl.DataFrame) -> pl.DataFrame:
+    """Columns that can be in a contract; nested, binary and empty ones cannot."""
+    kept = [name for name, kind in rows.schema.items() if kind.is_numeric() or kind in _TAKEN]
+    words = [name for name in kept if rows[name].dtype in (pl.Categorical, pl.Enum)]
+    exact = [name for name in kept if rows[name].dtype.is_decimal()]
+    plain = [pl.col(words).cast(pl.String), pl.col(exact).cast(pl.Float64)]
+    return rows.select(kept).with_columns(plain)
 
 
 def _names(paths: Sequence[Path]) -> str:

@@ -55,7 +55,8 @@ def draft(asked: Asked, files: Files, places: Places, now: datetime) -> tuple[Pl
     DraftError
         If something cannot be told; names the option that decides. Nothing is written then.
     """
-    predictions = read(files.predictions)
+    left_out: list[str] = []
+    predictions = read(files.predictions, left_out)
     labels = read(files.labels) if files.labels else None
     views = {name: read([path]) for name, path in files.views.items()}
     plan = planned(asked, predictions, labels, views)
@@ -74,7 +75,12 @@ def draft(asked: Asked, files: Files, places: Places, now: datetime) -> tuple[Pl
     places.contracts.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         (places.contracts / name).write_text(text, encoding="utf-8")
-    return plan, landed
+    kept = {one.column for one in plan.others} | {one.column for one in plan.sources.values()}
+    kept |= set(plan.classes.values())
+    if plan.labels and plan.labels.inside:
+        kept |= {one.column for one in plan.labels.sources.values()}
+    left_out += [name for name in predictions.columns if name not in kept]
+    return plan, [*landed, *([f"without {', '.join(sorted(left_out))}"] if left_out else [])]
 
 
 def land(folder: Path, files: Files, root: Path) -> list[str]:
@@ -111,7 +117,7 @@ def _land(
         days = landing.write_days(
             made, "predicted_at", root / "predictions", _stem(files.predictions), "parquet"
         )
-        told.append(f"{made.height:,} predictions of {days} days")
+        told.append(f"{made.height:,} predictions of {days} days" + _timeless(made))
     given = predictions if mapping["labels_inside"] else labels
     if mapping["labels"] and given is not None:
         known = landing.labels_of(given, mapping, made)
@@ -127,6 +133,12 @@ def _land(
         days = landing.write_days(rows, time, root / "features" / name, name, "csv")
         told.append(f"{rows.height:,} rows of {name} on {days} days")
     return made, known, told
+
+
+def _timeless(rows: pl.DataFrame) -> str:
+    """Rows that belong to no day, in words."""
+    count = rows["predicted_at"].null_count()
+    return f" ({count:,} without a time left out)" if count else ""
 
 
 def _stem(paths: Sequence[Path]) -> str:
