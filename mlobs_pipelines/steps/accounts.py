@@ -30,26 +30,37 @@ def accounted(found: Estimate, summary: Additive, windows: Sequence[int]) -> Est
     """
     if not (windows and summary.SHOWN):
         return found
-    shape = np.shape(found.value)
+    shape, some = np.shape(found.value), list(windows)
     shown = {name: getattr(summary, name) for name in summary.SHOWN}
-    columns = {name: _spread(counts, shape) for name, counts in shown.items() if counts is not None}
+    columns = {
+        name: _plain(_spread(counts, shape), some) for name, counts in shown.items() if counts is not None
+    }
     facts = np.array(found.facts, dtype=object)
-    for at in product(*(range(size) for size in shape[:-1]), windows):
-        counts = {name: _plain(column[at]) for name, column in columns.items()}
-        facts[at] = {**(facts[at] or {}), "counts": counts}
+    places = product(*(range(size) for size in shape[:-1]), some)
+    for at, *counts in zip(places, *columns.values(), strict=True):
+        facts[at] = {**(facts[at] or {}), "counts": dict(zip(columns, counts, strict=True))}
     return replace(found, facts=facts)
 
 
-def _spread(values: Any, shape: tuple[int, ...]) -> np.ndarray:  # noqa: ANN401 - an array or a number
-    """Counts with the leading axes of the values, of which a baseline may have fewer windows."""
+def _spread(values: Any, shape: tuple[int, ...]) -> tuple[np.ndarray, int]:  # noqa: ANN401 - array or number
+    """Counts with the leading axes of the values, and their number; a baseline may have fewer windows."""
     array = np.asarray(values)
-    return np.broadcast_to(array, (*shape, *array.shape[len(shape) :]))
+    return np.broadcast_to(array, (*shape, *array.shape[len(shape) :])), len(shape)
 
 
-def _plain(counts: np.ndarray) -> Any:  # noqa: ANN401 - a number, or lists of numbers
-    """Numbers as JSON has them: whole ones, as counts mostly are, without a fraction."""
-    whole = np.all(counts == np.rint(counts)) and np.all(np.abs(counts) < 2**53)
-    return counts.astype(np.int64).tolist() if whole else counts.tolist()
+def _plain(spread: tuple[np.ndarray, int], windows: list[int]) -> list[Any]:
+    """Counts of every place as JSON has them: whole ones, as they mostly are, without a fraction."""
+    array, axes = spread
+    chosen = np.take(array, windows, axis=axes - 1)
+    flat = chosen.reshape(-1, *array.shape[axes:])
+    whole = (flat == np.rint(flat)) & (np.abs(flat) < 2**53)
+    whole = whole.all(axis=tuple(range(1, flat.ndim)))
+    cut = np.where(whole.reshape(-1, *(1,) * (flat.ndim - 1)), flat, 0).astype(np.int64).tolist()
+    if whole.all():
+        return list(cut)
+    return [
+        one if is_whole else other for one, other, is_whole in zip(cut, flat.tolist(), whole, strict=True)
+    ]
 
 
 def binned_by(baseline: Baseline, feature: str) -> dict[str, object]:
