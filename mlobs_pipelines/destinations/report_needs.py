@@ -19,5 +19,9 @@ OF_ROWS = sorted(
 )
 CURVES = ("reliability_score", "reliability_observed", "label_lag_cdf")
 OF_SCORE = tuple(name for name, _ in science.SCORE_DRIFT)
-# Values that are there for every feature, with the window that is shown where none is judged
-OF_FEATURES = {"psi": "7d", "null_share": "7d", **dict.fromkeys(tables.SKEW, "1d")}
+# Values that are there for every feature: whose judged window is shown, and which one where none is
+OF_FEATURES = {
+    "psi": ("psi", "7d"),
+    "null_share": ("null_share", "7d"),
+    **dict.fromkeys(tables.SKEW, (tables.SKEW[0], "1d")),
+}

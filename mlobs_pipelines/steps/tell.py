@@ -53,31 +53,35 @@ def operations(walk: Walk) -> Operations:
 def report_rows(walk: Walk) -> pa.Table:
     """What the report shows: values over all rows, whatever is judged, and the newest weeks of segments."""
     judged = _read(walk, verdicts=JUDGED)
-    whole = pa.concat_tables(_of_all_rows(walk))
+    whole = pa.concat_tables(_of_all_rows(walk, judged))
     last = pc.max(pa.concat_tables([judged, whole])["window_end"]).as_py()
     sliced = _of_segments(walk, last) if walk.spec.monitor.segments and last else []
     plain = pa.concat_tables([whole, *sliced])
     return pa.concat_tables([judged, plain.filter(pc.invert(pc.is_in(plain["verdict"], pa.array(JUDGED))))])
 
 
-def _of_all_rows(walk: Walk) -> Iterator[pa.Table]:
+def _of_all_rows(walk: Walk, judged: pa.Table) -> Iterator[pa.Table]:
     everything = {"segments": [""]}
     names = [*needs.OF_ROWS, *sorted(walk.spec.custom.metrics)]
     yield _read(walk, metrics=names, maturities=[ANY], **everything)
     yield _read(walk, metrics=needs.CURVES, windows=[str(Window.MONTH)], **everything)
     yield _read(walk, metrics=needs.OF_SCORE, features=["score"], **everything)
-    for name, preferred in needs.OF_FEATURES.items():
-        windows = _windows(walk, name, preferred)
-        rows = _read(walk, metrics=[name], windows=windows, **everything)
+    shown: dict[tuple[str, ...], list[str]] = {}
+    for name, (leading, preferred) in needs.OF_FEATURES.items():
+        shown.setdefault(_windows(walk, judged, leading, preferred), []).append(name)
+    for windows, together in shown.items():
+        rows = _read(walk, metrics=together, windows=windows, **everything)
         yield rows.filter(pc.not_equal(rows["feature"], "score"))
 
 
-def _windows(walk: Walk, metric: str, preferred: str) -> list[str]:
-    """Windows in which a metric is shown: those that are judged, else the preferred one, else any."""
-    monitor = walk.spec.monitor
-    judged = {str(one.window) for one in monitor.objectives if one.metric == metric}
-    there = {str(window) for window in monitor.windows}
-    return sorted(judged or ({preferred} if preferred in there else there))
+def _windows(walk: Walk, judged: pa.Table, metric: str, preferred: str) -> tuple[str, ...]:
+    """Windows in which a metric is shown: one that was judged, else the preferred one, else any."""
+    mine = judged.filter(pc.equal(judged["metric"], metric))
+    limited = set(mine.filter(pc.is_valid(mine["threshold"]))["window"].to_pylist()) - {str(Window.MONTH)}
+    there = {str(window) for window in walk.spec.monitor.windows}
+    if limited:
+        return (min(limited, key=lambda window: (window != preferred, window)),)
+    return (preferred,) if preferred in there else tuple(sorted(there))
 
 
 def _of_segments(walk: Walk, last: date) -> list[pa.Table]:

@@ -229,3 +229,8 @@ def test_every_day_has_the_status_of_its_slos(walked):
         evaluations = _evaluations(walked, "slo_status", check)
         assert set(evaluations) == set(DAYS)
         assert evaluations[REPLAYED].metadata["verdict"].value in {"pass", "undecided"}
+    drawn = [day for day, found in evaluations.items() if "picture" in found.metadata]
+    assert drawn
+    assert (
+        evaluations[drawn[0]].metadata["picture"].value.startswith("![error budgets](data:image/png;base64,")
+    )
