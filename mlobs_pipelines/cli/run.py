@@ -86,7 +86,7 @@ def _next_steps() -> None:
         "  make ui                                             open Dagster on this data\n"
         "  mlobs metrics flight_delays --verdict fail          list what failed, and why\n"
         "  mlobs demo --incident skew-delay --to 2013-07-31    see an incident\n"
-        "  data_contracts/flight_delays/                       copy it for a model of yours",
+        "  mlobs init MODEL --predictions FILE                 a model of yours, from sample files",
         highlight=False,
         soft_wrap=True,
     )
