@@ -45,6 +45,7 @@ def test_the_whole_system_is_there():
     }
     assert {name: one["profiles"] for name, one in SERVICES.items() if one.get("profiles")} == {
         "mlobs": ["commands"],
+        "metrics": ["prometheus"],
         "grafana": ["grafana"],
     }
     assert "--read-only" in SERVICES["webserver-read-only"]["command"]
