@@ -45,7 +45,8 @@ def spec_of() -> object:
 def demo(home: Path) -> None:
     """Land and walk the days of the demo, where that has not been done."""
     from mlobs_pipelines.definitions import build_defs
-    from mlobs_pipelines.defs.launch import backfill
+    from mlobs_pipelines.defs.backfills import Asked
+    from mlobs_pipelines.defs.launch import backfill, instance
     from mlobs_pipelines.demo import DemoPlan
     from mlobs_pipelines.demo.landing import build_landing
 
@@ -54,9 +55,12 @@ def demo(home: Path) -> None:
     shutil.rmtree(home, ignore_errors=True)
     site = site_of(home)
     build_landing(DemoPlan(FIRST, LAST, share=1.0, incidents=frozenset()), home / "landing" / MODEL)
-    for run in backfill(site, build_defs(site), spec_of(), FIRST, LAST):
-        if not run.success:
-            sys.exit(f"{run.job}: {run.error}")
+    spec = spec_of()
+    asked = Asked(FIRST, LAST, spec.monitor.replay_as_of)
+    with instance(site) as opened:
+        for run in backfill(site, build_defs(site), spec, asked, opened):
+            if not run.success:
+                sys.exit(f"{run.job}: {run.error}")
     (home / "done").touch()
 
 

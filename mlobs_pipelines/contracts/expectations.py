@@ -4,7 +4,9 @@ Great Expectations and pandas are imported when the first rule runs, because tha
 counts and shares, never a value of a row.
 """
 
+import json
 import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -18,6 +20,7 @@ from mlobs_pipelines.contracts.odcs import Expectation, Table
 from mlobs_pipelines.contracts.rule_results import FEWEST_ROWS, NO_ROWS, Outcome, RuleResult
 from mlobs_pipelines.contracts.without_spark import without_spark
 
+_WORD = re.compile(r"\w+")
 _COUNTS = ("element_count", "missing_count", "unexpected_count")
 _SHARES = ("missing_percent", "unexpected_percent", "unexpected_percent_nonmissing")
 _STATISTICS = ("mean", "stdev", "proportion", "unique_value_count", "row_count")
@@ -30,8 +33,20 @@ def run_expectations(table: Table, frame: pl.DataFrame) -> tuple[RuleResult, ...
     """
     if not table.expectations:
         return ()
-    used = [name for name in table.names if name in frame.columns]
-    return tuple(_run(table.expectations, frame.select(used)))
+    there = [name for name in table.names if name in frame.columns]
+    return tuple(_run(table.expectations, frame.select(_about(table.expectations, there) or there)))
+
+
+def _about(expectations: Sequence[Expectation], names: Sequence[str]) -> list[str]:
+    """Columns that rules may be about, so that no other is handed over: those among the words they are given.
+
+    A rule about the table's columns is about all of them.
+    """
+    if not all(rule.type.startswith(("expect_column_", "expect_table_row_")) for rule in expectations):
+        return list(names)
+    given = " ".join(json.dumps(dict(rule.kwargs), default=str, ensure_ascii=False) for rule in expectations)
+    words = set(_WORD.findall(given))
+    return [name for name in names if name in words]
 
 
 def _run(expectations: Sequence[Expectation], frame: pl.DataFrame) -> Iterator[RuleResult]:

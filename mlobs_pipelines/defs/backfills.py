@@ -128,6 +128,8 @@ def split(part: Part, lacking: Missing) -> Iterator[Part]:
 
 def left_over(part: Part, done: Mapping[str, Collection[date]], failed: Collection[str]) -> Missing:
     """What a failed run has left to do for the days that its failed assets have."""
+    if not failed:  # of a check, or of the run itself: nothing tells which days can go on
+        return {}
     good = [day for day in part.days if all(day in done.get(name, ()) for name in failed)]
     found = {day: tuple(name for name in part.assets if day not in done.get(name, ())) for day in good}
     return {day: names for day, names in found.items() if names}

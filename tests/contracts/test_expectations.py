@@ -50,6 +50,18 @@ def test_results_follow_the_contract_and_hold_counts(frame: pl.DataFrame):
     assert (ids.columns, ids.severity, ids.description) == (("id",), "warn", "why")
 
 
+def test_a_rule_gets_the_columns_it_is_about(frame: pl.DataFrame):
+    """Columns of a condition are handed over too, and all of them to a rule about the table."""
+    condition = {"type": "comparison", "column": {"name": "id"}, "operator": "==", "parameter": "a"}
+    filled = {"column": "score", "row_condition": condition}
+    (given,) = _run(frame, ("expect_column_values_to_not_be_null", filled))
+    assert (given.outcome, given.count, given.rows) == ("fail", 1, 39)
+    (both,) = _run(frame, ("expect_table_columns_to_match_set", {"column_set": ["score", "id"]}))
+    assert both.outcome == "pass"
+    (rows,) = _run(frame, ("expect_table_row_count_to_equal", {"value": 40}))
+    assert rows.outcome == "pass"
+
+
 @pytest.mark.parametrize(
     ("kind", "kwargs"),
     [
