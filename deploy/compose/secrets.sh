@@ -11,6 +11,7 @@ say postgres_password "$(random 24)"
 say dashboard_password "$(random 24)"
 say grafana_password "$(random 12)"
 say mlobs_hmac_key "$(random 32)"
+say mlobs_release_key "$(random 32)"
 password=$(cat secrets/postgres_password)
 say mlobs_postgres_url "postgresql://mlobs:$password@postgres:5432/dagster"
 say mlobs_mirror_url "postgresql://mlobs:$password@postgres:5432/mirror"
