@@ -64,7 +64,12 @@ class Site:
             landing=self.settings.landing_root / spec.monitor.model,
             keys=hash_keys(self.settings),
             access=self.settings.source_access,
-            commit={"run_id": run_id, "batch_id": batch, "code_version": CODE_VERSION},
+            commit={
+                "run_id": run_id,
+                "batch_id": batch,
+                "code_version": CODE_VERSION,
+                "engine": spec.monitor.engine,
+            },
             as_of=moment.astimezone(UTC),
             cluster=Cluster(self.settings.spark_master, self.settings.spark_conf),
         )
