@@ -45,7 +45,14 @@ def test_kustomize_builds_the_base():
     for document in built:
         kubernetes_validate.validate(document, VERSIONS[-1], strict=True)
     assert {one["metadata"].get("namespace", "mlobs") for one in built} == {"mlobs"}
-    assert [one for one in built if one["kind"] == "ConfigMap" and "dagster.yaml" in one["data"]]
+    (made,) = [one for one in built if one["kind"] == "ConfigMap" and "dagster.yaml" in one["data"]]
+    launcher = yaml.safe_load(made["data"]["dagster.yaml"])["run_launcher"]["config"]
+    names = {one["metadata"]["name"] for one in built}
+    assert launcher["instance_config_map"] == made["metadata"]["name"]
+    assert {
+        *launcher["env_config_maps"],
+        launcher["volumes"][0]["persistentVolumeClaim"]["claimName"],
+    } <= names
     images = {container["image"] for one in built for container in _containers(one)}
     tag = "{repository}:{tag}".format(**DEPLOYMENT["image"])
     assert images == {tag}
@@ -210,4 +217,9 @@ def test_the_three_instances_agree():
     assert there["storage"] == here["storage"]
     tags = "tag_concurrency_limits"
     assert there["concurrency"]["runs"][tags] == here["concurrency"]["runs"][tags]
-    assert VALUES["retention"]["sensor"]["purgeAfterDays"] == here["retention"]["sensor"]["purge_after_days"]
+    assert there["run_retries"] == here["run_retries"]
+    for kind in ("schedule", "sensor"):
+        assert VALUES["retention"][kind]["purgeAfterDays"] == here["retention"][kind]["purge_after_days"]
+    assert VALUES["additionalInstanceConfig"] == {
+        name: there[name] for name in ("run_monitoring", "run_retries")
+    }
