@@ -35,9 +35,9 @@ def write_report(walk: Walk, path: Path) -> int:
     int
         Metric rows the report is made from.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)  # first: a place that cannot be written costs no time
     rows = report_rows(walk)
     page = render_report(_facts(walk, rows), rows, operations(walk))
-    path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     aside.write_text(page, encoding="utf-8")
     aside.replace(path)

@@ -5,10 +5,10 @@ a commit, or any time; half of them are in runs whose days are streamed because 
 """
 
 import argparse
+import multiprocessing
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 from unittest.mock import patch
 
@@ -29,11 +30,13 @@ from mlobs_pipelines.store import delta, stream
 from tests.steps import loans, parcels
 from tests.steps.parcels import Parcel, Row
 
-ROOT = Path(__file__).parents[2]
 DAYS = [parcels.day_of(number) for number in range(3)]
 OLD_KEY = HashKey(b"the key that was used before", "01dc0de5")
 KEYS = HashKeys(loans.KEYS.current, OLD_KEY, date(2024, 12, 31))
 MODES = ("whole", "streamed")
+# Processes that are ended are children of one that has imported all they need, and done nothing yet.
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["tests.steps.kill"])
 Tables = dict[str, tuple[int, str]]
 
 
@@ -181,23 +184,22 @@ def counted(moment: Moment | None = None):
 
 
 def _ended(root: Path, place: Path, moment: Moment) -> bool:
-    command = [sys.executable, "-m", "tests.steps.kill", "--victim", str(root), str(place)]
-    command += [moment.mode, str(moment.commit), str(int(moment.late))]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        ready = process.stdout.readline()
-        assert ready == b"ready\n", process.stderr.read().decode()
-        if not moment.commit:
-            time.sleep(moment.seconds)
-            process.kill()
-        _, said = process.communicate(timeout=120)
-    assert process.returncode in (0, -signal.SIGKILL), said.decode()
-    return process.returncode != 0
+    ours, theirs = FORKS.Pipe(duplex=False)
+    process = FORKS.Process(target=_victim, args=(root, place, moment, theirs))
+    process.start()
+    assert ours.recv() == "ready"
+    if not moment.commit:
+        time.sleep(moment.seconds)
+        process.kill()
+    process.join(timeout=120)
+    assert process.exitcode in (0, -signal.SIGKILL), process.exitcode
+    return process.exitcode != 0
 
 
-def _victim(root: str, place: str, mode: str, commit: str, late: str) -> None:
-    walk = walk_of(Path(root), Path(place))
-    _say("ready")
-    with narrow(mode), counted(Moment(mode, int(commit), late == "1")):
+def _victim(root: Path, place: Path, moment: Moment, started: Connection) -> None:
+    walk = walk_of(root, place)
+    started.send("ready")
+    with narrow(moment.mode), counted(moment):
         ingest(walk, "predictions", DAYS)
 
 
@@ -210,11 +212,7 @@ def _main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--times", type=int, default=25)
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--victim", nargs=5, help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    if asked.victim:
-        _victim(*asked.victim)
-        return 0
     failed = ends = 0
     with tempfile.TemporaryDirectory() as folder:
         scene = prepare(Path(folder) / "scene")

@@ -82,7 +82,7 @@ def interleavings(draw):
     return ops
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ops=interleavings())
 def test_any_interleaving_ends_in_the_same_tables(unlabelled, expected, tmp_path_factory, ops):
     """Deliveries and runs in any order end in the same tables, if each moment's labels came before it."""
