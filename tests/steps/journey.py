@@ -31,22 +31,26 @@ def backward(days: Sequence[date]) -> Runs:
     return [[day] for day in sorted(days, reverse=True)]
 
 
-def go(walk: Walk, cut: Callable[[Sequence[date]], Runs] = whole) -> dict[str, Outcomes]:
+def go(
+    walk: Walk, cut: Callable[[Sequence[date]], Runs] = whole, predicted: Sequence[date] = DAYS
+) -> dict[str, Outcomes]:
     """Run every step over its days, cut into runs; return the outcomes of each step."""
     measure_baselines(walk)
-    outcomes = deliver_all(walk, cut)
+    outcomes = deliver_all(walk, cut, predicted)
     steps = {"snapshot": snapshot, "log": log, "join": join, "statistics": measure, "metrics": score}
     for name, step in steps.items():
         outcomes[name] = {}
-        for days in cut(DAYS):
+        for days in cut(predicted):
             outcomes[name] |= step(walk, days)
     return outcomes
 
 
-def deliver_all(walk: Walk, cut: Callable[[Sequence[date]], Runs] = whole) -> dict[str, Outcomes]:
+def deliver_all(
+    walk: Walk, cut: Callable[[Sequence[date]], Runs] = whole, predicted: Sequence[date] = DAYS
+) -> dict[str, Outcomes]:
     """Ingest all three datasets."""
     outcomes: dict[str, Outcomes] = {}
-    for dataset, days in (("labels", LABEL_DAYS), ("features", FEATURE_DAYS), ("predictions", DAYS)):
+    for dataset, days in (("labels", LABEL_DAYS), ("features", FEATURE_DAYS), ("predictions", predicted)):
         outcomes[dataset] = {}
         for run in cut(days):
             outcomes[dataset] |= ingest(walk, dataset, run)
