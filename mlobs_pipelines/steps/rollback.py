@@ -126,7 +126,7 @@ def _advised(walk: Walk, roles: Roles, champion: str, breaches: tuple[str, ...])
     # What was shown to be as good comes before what is not known; what is worse is never advised.
     chosen = next((name for word in _HOPE for name in earlier if found[name][0] is word), "")
     if not chosen:
-        why = "; ".join(f"do not go back to {name}: {said}" for name, (_, said) in found.items())
+        why = "; ".join(f"going back to {name} is not advised: {said}" for name, (_, said) in found.items())
         return Advice(walk.model, champion, Verdict.FAIL, breaches, "", why, known)
     last = ", ".join(map(str, known[chosen])) or "none"
     why = f"roll back to {chosen}: {found[chosen][1]}; its last known figures are {last}"
