@@ -220,7 +220,7 @@ def release_suspects(
                 yield _release(panel, at, f"{version} became {roles[at]}", told, weight)
     ran = [panel.runs.get((version, at), "") for at in range(panel.days) for version in versions[:1]]
     known = [codes.get(run, "") for run in ran]
-    for at in where:
+    for at in where if known else ():  # an incident of a delivery may be about no version
         if known[at] and known[at - 1] and known[at] != known[at - 1]:
             told = {"metric": "code version", "before": known[at - 1], "during": known[at]}
             yield _release(panel, at, "other code computed the metrics", told)
