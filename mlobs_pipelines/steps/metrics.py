@@ -28,6 +28,7 @@ from mlobs_pipelines.steps.compared import (
 )
 from mlobs_pipelines.steps.layouts import STATISTICS_LAYOUT
 from mlobs_pipelines.steps.lineup import Beside, Scope, of_baseline, of_champion
+from mlobs_pipelines.steps.recounted import counted_otherwise, warning
 from mlobs_pipelines.steps.scoring import score_version
 from mlobs_pipelines.steps.stored import (
     Known,
@@ -126,15 +127,17 @@ def _score_batch(walk: Walk, given: Compared, spans: list[Span], ends: list[date
         (day.isoformat(), as_of_key(walk.as_of)) for day in ends if day not in {s.last for s in spans}
     }
 
+    told: list[date] = []
+
     def compute() -> pa.Table:
         replaced = {_key(span, moment) for span, moment in moments.items()} | _lapsed(walk, known, ends)
-        fresh = _scored(walk, given, spans)
+        fresh, told[:] = _scored(walk, given, spans)
         return pa.concat_tables([fresh, _others(walk, partitions, replaced)])
 
     versions = walk.lake.update(walk.model, METRICS, sorted(partitions), compute, commit=walk.commit)
-    result: Outcomes = {}
+    result, note = Outcomes(), warning(walk.spec.monitor, told)
     for (day, key), version in sorted(versions.items()):
-        result[date.fromisoformat(day)] = Outcome(0, version.rows, 0, version, {}, {"as_of": key})
+        result[date.fromisoformat(day)] = Outcome(0, version.rows, 0, version, {}, {"as_of": key}, note)
     return result
 
 
@@ -170,9 +173,10 @@ def _others(walk: Walk, partitions: set[tuple[str, str]], replaced: set[str]) ->
     return stored.filter(pc.and_(mine, pc.invert(pc.is_in(keys, pa.array(sorted(replaced), pa.string())))))
 
 
-def _scored(walk: Walk, given: Compared, spans: list[Span]) -> pa.Table:
+def _scored(walk: Walk, given: Compared, spans: list[Span]) -> tuple[pa.Table, list[date]]:
+    """Rows of some windows, and days under them that were counted for other label maturities."""
     if not spans:
-        return METRICS.empty()
+        return METRICS.empty(), []
     monitor, known = walk.spec.monitor, known_days(walk)
     before = {earlier for span in spans for earlier in windows_judged(monitor, span)}
     every = tuple(sorted({*spans, *before}, key=lambda span: (span.end, span.needed, span.window)))
@@ -188,7 +192,7 @@ def _scored(walk: Walk, given: Compared, spans: list[Span]) -> pa.Table:
         walk.commit.get("run_id", ""),
         read_cohorts(walk, every, moments),
     )
-    return _judged(scope, given, statistics)
+    return _judged(scope, given, statistics), counted_otherwise(statistics[0], monitor.labels.horizons, known)
 
 
 def _judged(scope: Scope, given: Compared, statistics: Statistics) -> pa.Table:
