@@ -3,13 +3,6 @@
 import importlib.util
 import json
 import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,8 +12,8 @@ import yaml
 from tests.deploy.test_compose import SERVICES
 from tests.deploy.test_image import IMAGE, ROOT
 from tests.postgres import database
+from tests.servers import get, port, running, until
 
-PATIENCE_S = 240
 REFUSED = {
     "startSchedule": """mutation { startSchedule(scheduleSelector: {repositoryName: "__repository__",
         repositoryLocationName: "mlobs", scheduleName: "x"}) { __typename } }""",
@@ -31,48 +24,6 @@ REFUSED = {
     "wipeAssets": """mutation { wipeAssets(assetPartitionRanges: [
         {assetKey: {path: ["flight_delays", "labels"]}}]) { __typename } }""",
 }
-
-
-def _port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def _until(found, what):
-    """Wait until something is found."""
-    ends = time.monotonic() + PATIENCE_S
-    while time.monotonic() < ends:
-        answer = found()
-        if answer:
-            return answer
-        time.sleep(0.5)
-    raise AssertionError(f"no {what} within {PATIENCE_S} s")
-
-
-@contextmanager
-def _running(command, variables, folder):
-    """Run a server until the test is done; give it time to end by itself."""
-    (name, *arguments), out = command, (folder / f"{command[0]}.log").open("wb")
-    executable = Path(sys.executable).parent / name
-    process = subprocess.Popen(
-        [executable, *arguments],
-        env=variables,
-        cwd=folder,
-        stdout=out,
-        stderr=out,
-        start_new_session=True,
-    )
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait(10)
-        out.close()
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +48,7 @@ def place(tmp_path_factory):
 def servers(place):
     """Start code server, read-only webserver and daemon by the compose file's commands; give their ports."""
     folder, variables = place
-    ports = {"4000": str(_port()), "3000": str(_port())}
+    ports = {"4000": str(port()), "3000": str(port())}
     workspace = yaml.safe_load((IMAGE / "workspace.yaml").read_text())
     workspace["load_from"][0]["grpc_server"] |= {"host": "127.0.0.1", "port": int(ports["4000"])}
     (folder / "workspace.yaml").write_text(yaml.safe_dump(workspace))
@@ -106,14 +57,14 @@ def servers(place):
     def command(service):
         return [moved.get(word, word) for word in SERVICES[service]["command"]]
 
-    with _running(command("code"), variables, folder):
+    with running(command("code"), variables, folder):
         answers = _probe(SERVICES["code"])
-        _until(lambda: answers(ports["4000"]), "answer of the code server")
+        until(lambda: answers(ports["4000"]), "answer of the code server")
         with (
-            _running(command("webserver-read-only"), variables, folder),
-            _running(command("daemon"), variables, folder),
+            running(command("webserver-read-only"), variables, folder),
+            running(command("daemon"), variables, folder),
         ):
-            _until(lambda: _get(f"http://127.0.0.1:{ports['3000']}/server_info"), "answer of the webserver")
+            until(lambda: get(f"http://127.0.0.1:{ports['3000']}/server_info"), "answer of the webserver")
             yield ports
 
 
@@ -126,22 +77,12 @@ def _probe(service):
     return module.answers
 
 
-def _get(address, query=None):
-    body = None if query is None else json.dumps({"query": query}).encode()
-    asked = urllib.request.Request(address, body, {"Content-Type": "application/json"})  # noqa: S310 - loopback
-    try:
-        with urllib.request.urlopen(asked, timeout=60) as answer:  # noqa: S310 - as above
-            return json.loads(answer.read())
-    except OSError:
-        return None
-
-
 def test_the_webserver_shows_what_the_code_server_knows(servers):
     """The location is loaded over gRPC, with the demo's jobs; runs are kept in PostgreSQL."""
     query = """{ workspaceOrError { ... on Workspace { locationEntries { name loadStatus
         locationOrLoadError { ... on RepositoryLocation { repositories { jobs { name } } } } } } } }"""
     ask = f"http://127.0.0.1:{servers['3000']}/graphql"
-    (entry,) = _get(ask, query)["data"]["workspaceOrError"]["locationEntries"]
+    (entry,) = get(ask, query)["data"]["workspaceOrError"]["locationEntries"]
     assert (entry["name"], entry["loadStatus"]) == ("mlobs", "LOADED")
     (repository,) = entry["locationOrLoadError"]["repositories"]
     assert "flight_delays_daily" in {job["name"] for job in repository["jobs"]}
@@ -150,7 +91,7 @@ def test_the_webserver_shows_what_the_code_server_knows(servers):
 @pytest.mark.parametrize("mutation", REFUSED)
 def test_a_read_only_webserver_changes_nothing(servers, mutation):
     """Switching, launching, deleting and wiping are refused as not permitted."""
-    answer = _get(f"http://127.0.0.1:{servers['3000']}/graphql", REFUSED[mutation])
+    answer = get(f"http://127.0.0.1:{servers['3000']}/graphql", REFUSED[mutation])
     assert answer["data"][mutation]["__typename"] == "UnauthorizedError", answer
 
 
@@ -170,7 +111,7 @@ def test_every_daemon_lives_and_health_says_so(servers, place, monkeypatch):
         monkeypatch.setenv(name, value)
     with instance(Site(Settings())) as opened:
         assert "Postgres" in type(opened.run_storage).__name__
-        lines = _until(lambda: _well(list(daemons(opened, datetime.now(UTC)))), "heartbeat of every daemon")
+        lines = until(lambda: _well(list(daemons(opened, datetime.now(UTC)))), "heartbeat of every daemon")
     assert {line.state for line in lines} == {State.OK}
     assert {line.what for line in lines} >= {"daemon scheduler", "daemon sensor", "daemon backfill"}
     assert CliRunner().invoke(liveness_check_command).exit_code == 0
