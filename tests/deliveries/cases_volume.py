@@ -9,7 +9,7 @@ from tests.deliveries.promise import Case
 from tests.deliveries.stage import Stage, csv_with
 from tests.deliveries.toy import MARK, Toy, rows
 
-MANY, LARGE, HALF, TWICE = 2_000, 600_000, 300_000, 5_000
+MANY, LARGE, HALF, TWICE = 2_000, 600_000, 300_000, 5_000  # a half is published as a stream, too
 
 
 def _below(rate: float, numbers: range) -> int:
@@ -25,7 +25,7 @@ TENTH = Toy(sampling={"rate": 0.1})
 BUT_ERRORS = Toy(sampling={"rate": 0.1, "keep": {"status": ["error"]}})
 
 
-def _large(count: int = LARGE, start: int = 0) -> pl.DataFrame:
+def _large(count: int, start: int = 0) -> pl.DataFrame:
     """So many rows of one day, made column by column."""
     number = pl.int_range(start, start + count, eager=True).cast(pl.String)
     first = pl.DataFrame(rows(1)).drop("prediction_id", "correlation_id", "predicted_at")
@@ -38,7 +38,7 @@ def _large(count: int = LARGE, start: int = 0) -> pl.DataFrame:
 
 
 def _clean(stage: Stage) -> None:
-    stage.frame(_large())
+    stage.frame(_large(HALF))
 
 
 def _with_repeats(stage: Stage) -> None:
@@ -48,7 +48,7 @@ def _with_repeats(stage: Stage) -> None:
 
 
 def _replayed(stage: Stage) -> None:
-    frame = _large()
+    frame = _large(HALF)
     stage.frame(frame)
     stage.ingest()
     stage.frame(frame, "-again.parquet")
@@ -110,13 +110,13 @@ CASES = [
         values={"sample_weight": [1.0] * 4},
     ),
     Case(
-        "600,000 rows",
+        "300,000 rows",
         _clean,
         "accepted",
-        LARGE,
-        accepted=LARGE,
+        HALF,
+        accepted=HALF,
         toy=Toy("parquet"),
-        landed={"2024-03-10": LARGE},
+        landed={"2024-03-10": HALF},
     ),
     Case(
         "600,000 rows, some of them again",
@@ -157,12 +157,12 @@ CASES = [
     ),
     Case("300,000 rows of which the last is cut", _cut_short, "refused", HALF - 1, refused=HALF - 1),
     Case(
-        "600,000 rows replayed under another name",
+        "300,000 rows replayed under another name",
         _replayed,
         "accepted",
-        2 * LARGE,
-        accepted=LARGE,
-        repeated=LARGE,
+        LARGE,
+        accepted=HALF,
+        repeated=HALF,
         toy=Toy("parquet"),
     ),
 ]
