@@ -4,6 +4,9 @@ Examples are the same in every run, so that a red suite means a change; `--hypot
 new ones.
 """
 
+import fcntl
+import pickle
+
 import pytest
 from hypothesis import settings
 
@@ -11,10 +14,22 @@ from hypothesis import settings
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("same")
 
+SEED = 20130101
+
 
 @pytest.fixture(scope="session")
-def history():
-    """Give the year with its trained models, built once per session."""
+def history(tmp_path_factory, worker_id):
+    """Give the year with its trained models, built once for all processes of a session."""
     from mlobs_pipelines.demo.history import build_history  # noqa: PLC0415 - only where it is asked for
 
-    return build_history(20130101, lambda *_: None)
+    if worker_id == "master":
+        yield build_history(SEED, lambda *_: None)
+        return
+    kept = tmp_path_factory.getbasetemp().parent / "history.pickle"
+    with kept.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            kept.write_bytes(pickle.dumps(build_history(SEED, lambda *_: None)))
+        found = pickle.loads(kept.read_bytes())  # noqa: S301 - made here
+    yield found
+    kept.unlink(missing_ok=True)  # it is large
