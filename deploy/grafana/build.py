@@ -248,9 +248,10 @@ def _drift() -> list[Any]:
     columns = 'place, model_version, feature, "window", value, threshold, verdict, n'
     of = f"FROM mlobs.drift_top WHERE {MINE} AND \"window\" = '28d' AND place <="
     over = (
+        f"WITH top AS MATERIALIZED (SELECT model_version, feature {of} 8) "
         "SELECT \"time\", model_version || ' ' || feature AS metric, value FROM mlobs.trends "
         f"WHERE $__timeFilter(\"time\") AND {MINE} AND metric = 'psi' AND \"window\" = '28d' "
-        f"AND (model_version, feature) IN (SELECT model_version, feature {of} 8) ORDER BY 1"
+        "AND (model_version, feature) IN (SELECT model_version, feature FROM top) ORDER BY 1"
     )
     about = "PSI of the newest 28 days."
     return [

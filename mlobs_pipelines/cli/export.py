@@ -3,7 +3,7 @@
 What OpenMetrics looks like is `destinations.openmetrics`; the mirror in PostgreSQL is `publish`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mlobs_pipelines.cli.output import count
-from mlobs_pipelines.cli.root import From, Model, To, acted, app, folders, known, lake, out, spec_of
+from mlobs_pipelines.cli.root import From, Model, To, acted, app, folders, known, lake, out, spec_of, stop
 from mlobs_pipelines.core.vocabulary import Window
 from mlobs_pipelines.destinations import terminal
 
@@ -53,11 +53,6 @@ def export(
     OpenMetrics also tells error budgets and incidents, and suits the textfile collector of Prometheus' node
     exporter.
     """
-    from mlobs_pipelines.store.metric_store import MetricStore
-
-    spec = spec_of(model)
-    known("metric", metric, spec.metrics)
-    known("version", version, spec.monitor.versions)
     filters: dict[str, Any] = {
         "metrics": metric,
         "versions": version,
@@ -65,21 +60,40 @@ def export(
         "segments": None if segment == "any" else [segment],
         "features": feature,
     }
-    if form is Kind.OPENMETRICS:
-        from mlobs_pipelines.destinations.openmetrics import exposition
-        from mlobs_pipelines.steps.expose import known_now
-
-        found = known_now(lake(), model, **filters)
-        rows, content = len(found.metrics), exposition([found]).encode()
-    else:
-        filters |= {"first": first.date() if first else None, "last": last.date() if last else None}
-        from mlobs_pipelines.store.metric_store import MetricStore
-
-        table = MetricStore(lake()).query(model, **filters)
-        rows, content = table.num_rows, _content(table, form)
+    _check(model, filters)
+    ends = {"first": first.date() if first else None, "last": last.date() if last else None}
+    if form is Kind.OPENMETRICS and any(ends.values()):
+        stop("OpenMetrics tell the newest day: leave out --from and --to, or take another --format", 2)
+    rows, content = _now(model, filters) if form is Kind.OPENMETRICS else _all(model, filters | ends, form)
     _replace(output, content)
     acted(model, "export", "metrics", {"rows": rows, "format": str(form)})
     out.print(f"{count(rows, 'value')}: {output}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _check(model: str, filters: Mapping[str, Any]) -> None:
+    """End the command where it asks for what the model has not."""
+    from mlobs_pipelines.engine.folding import CROSS
+
+    spec = spec_of(model)
+    crosses = [CROSS.join(pair) for pair in spec.monitor.crosses]
+    known("metric", filters["metrics"], spec.metrics)
+    known("version", filters["versions"], spec.monitor.versions)
+    known("segment", filters["segments"], ["", *spec.monitor.segments, *crosses])
+
+
+def _now(model: str, filters: Mapping[str, Any]) -> tuple[int, bytes]:
+    from mlobs_pipelines.destinations.openmetrics import exposition
+    from mlobs_pipelines.steps.expose import known_now
+
+    found = known_now(lake(), model, **filters)
+    return len(found.metrics), exposition([found]).encode()
+
+
+def _all(model: str, filters: Mapping[str, Any], form: Kind) -> tuple[int, bytes]:
+    from mlobs_pipelines.store.metric_store import MetricStore
+
+    table = MetricStore(lake()).query(model, **filters)
+    return table.num_rows, _content(table, form)
 
 
 @app.command("serve-metrics")

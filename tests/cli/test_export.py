@@ -106,6 +106,14 @@ def test_a_file_is_replaced_whole(home, monkeypatch):
     assert [path.name for path in target.parent.iterdir()] == ["m.prom"]
 
 
+def test_what_there_is_not_cannot_be_exported(home):
+    """An unknown segment, and days for a text of the newest one, are wrong usage; no file is made."""
+    target = ("--output", str(home / "none"))
+    assert "unknown segment orign" in run(home, "export", MODEL, *target, "--segment", "orign", code=2)
+    assert "leave out --from" in run(home, "export", MODEL, *target, "--from", "2013-03-01", code=2)
+    assert not (home / "none").exists()
+
+
 def test_scrapes_of_an_unknown_model_are_wrong_usage(home):
     """The server is not started."""
     assert "unknown model nobody" in run(home, "serve-metrics", "nobody", code=2)

@@ -57,14 +57,14 @@ CREATE TABLE mlobs.incidents (
 );
 
 CREATE INDEX metrics_of_a_series ON mlobs.metrics (model, metric, "window", day);
-CREATE INDEX metrics_of_a_day ON mlobs.metrics (model, "window", window_end);
+CREATE INDEX metrics_of_a_window ON mlobs.metrics (model, "window", window_start, day, as_of);
 
 -- Of every window length the newest day.
 CREATE VIEW mlobs.current_metrics AS
 SELECT m.* FROM (
-  SELECT model, "window", max(window_end) AS window_end FROM mlobs.metrics WHERE "window" <> '1mo' GROUP BY model, "window"
+  SELECT model, "window", max(day) AS day FROM mlobs.metrics WHERE "window" <> '1mo' GROUP BY model, "window"
 ) AS newest
-JOIN mlobs.latest_metrics AS m USING (model, "window", window_end);
+JOIN mlobs.latest_metrics AS m USING (model, "window", day);
 
 -- Values over all rows by the last day of their window, with the labels known now.
 CREATE VIEW mlobs.trends AS
