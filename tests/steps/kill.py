@@ -5,7 +5,6 @@ a commit, or any time; half of them are in runs whose days are streamed because 
 """
 
 import argparse
-import multiprocessing
 import random
 import shutil
 import signal
@@ -27,6 +26,7 @@ from mlobs_pipelines.settings import HashKey, HashKeys
 from mlobs_pipelines.steps.ingest import evidence, ingest, publication, spool, step
 from mlobs_pipelines.steps.ingest.spool import Room
 from mlobs_pipelines.store import delta, stream
+from tests.forks import FORKS
 from tests.steps import loans, parcels
 from tests.steps.parcels import Parcel, Row
 
@@ -34,9 +34,6 @@ DAYS = [parcels.day_of(number) for number in range(3)]
 OLD_KEY = HashKey(b"the key that was used before", "01dc0de5")
 KEYS = HashKeys(loans.KEYS.current, OLD_KEY, date(2024, 12, 31))
 MODES = ("whole", "streamed")
-# Processes that are ended are children of one that has imported all they need, and done nothing yet.
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["tests.steps.kill"])
 Tables = dict[str, tuple[int, str]]
 
 

@@ -1,4 +1,3 @@
-import multiprocessing
 import os
 import signal
 import time
@@ -8,6 +7,7 @@ import pytest
 from deltalake import write_deltalake
 
 from mlobs_pipelines.store.lake import Lake, LakeError, TableLayout
+from tests.forks import FORKS
 
 LAYOUT = TableLayout(
     "counts",
@@ -50,9 +50,8 @@ def write_forever(root):
 
 def run_writers(root, jobs):
     """Run writers in processes that start together."""
-    context = multiprocessing.get_context("spawn")
-    barrier = context.Barrier(len(jobs))
-    processes = [context.Process(target=write_days, args=(root, barrier, *job)) for job in jobs]
+    barrier = FORKS.Barrier(len(jobs))
+    processes = [FORKS.Process(target=write_days, args=(root, barrier, *job)) for job in jobs]
     for process in processes:
         process.start()
     for process in processes:
@@ -86,9 +85,8 @@ def test_writers_of_one_day_leave_one_whole_version(tmp_path):
 def test_killed_writers_leave_a_readable_table(tmp_path):
     """A writer killed at any moment leaves the rows of one commit, and the next write succeeds."""
     lake = Lake(str(tmp_path))
-    context = multiprocessing.get_context("spawn")
     for _ in range(3):
-        process = context.Process(target=write_forever, args=(str(tmp_path),))
+        process = FORKS.Process(target=write_forever, args=(str(tmp_path),))
         process.start()
         wait_for_commits(lake, more=3)
         os.kill(process.pid, signal.SIGKILL)
