@@ -17,6 +17,11 @@ settings.load_profile("same")
 SEED = 20130101
 
 
+def pytest_addoption(parser):
+    """Let a person keep the pictures that browser tests take."""
+    parser.addoption("--pictures", metavar="FOLDER", help="keep the pictures of Dagster's pages there")
+
+
 @pytest.fixture(scope="session")
 def history(tmp_path_factory, worker_id):
     """Give the year with its trained models, built once for all processes of a session."""

@@ -56,9 +56,11 @@ class Server:
     def kill(self):
         """End the server and its sessions as the kernel would: kill -9."""
         parent = psutil.Process(int((self.data / "postmaster.pid").read_text().splitlines()[0]))
-        for process in [*parent.children(recursive=True), parent]:
-            process.kill()
-        parent.wait(10)
+        sessions = parent.children(recursive=True)
+        for process in [parent, *sessions]:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs([parent, *sessions], timeout=10)
 
     def stop(self):
         """End the server, and remove what it kept."""

@@ -1,6 +1,6 @@
 """A whole installation on loopback, as processes that can be killed: servers, daemon, PostgreSQL.
 
-What is done to it, and what it must survive, is in `test_outages` and `__main__`.
+What is done to it, and what it must survive, is in `test_installation` and `__main__`.
 """
 
 import json
@@ -32,6 +32,9 @@ BACKFILL = """mutation($params: LaunchBackfillParams!) { launchPartitionBackfill
   __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
 BACKFILL_STATUS = """query($id: String!) { partitionBackfillOrError(backfillId: $id) {
   ... on PartitionBackfill { status } } }"""
+BACKFILLS = "{ partitionBackfillsOrError(limit: 1) { ... on PartitionBackfills { results { id } } } }"
+SCHEDULE = """query($selector: ScheduleSelector!) { scheduleOrError(scheduleSelector: $selector) {
+  ... on Schedule { scheduleState { status } } } }"""
 RUNS = """{ runsOrError(limit: 100) { ... on Runs { results { runId status jobName rootRunId
   tags { key value } } } } }"""
 KEY = "the same key for every lake that is compared"
@@ -217,6 +220,20 @@ class Installation:
         runs = self.ask(RUNS)["runsOrError"]["results"]
         tag = {"key": "dagster/backfill", "value": backfill}
         return [one["status"] for one in reversed(runs) if tag in one["tags"]]
+
+    def newest_backfill(self):
+        """Give the id of the backfill that was launched last; None where there is none."""
+        found = self.ask(BACKFILLS)["partitionBackfillsOrError"]["results"]
+        return found[0]["id"] if found else None
+
+    def schedule(self, name):
+        """Give the status of a schedule."""
+        selector = {
+            "repositoryLocationName": "mlobs",
+            "repositoryName": "__repository__",
+            "scheduleName": name,
+        }
+        return self.ask(SCHEDULE, selector=selector)["scheduleOrError"]["scheduleState"]["status"]
 
     @contextmanager
     def running(self, *names):

@@ -10,17 +10,17 @@ from mlobs_pipelines.core.metrics import METRICS
 from mlobs_pipelines.store.lake import Lake
 from mlobs_pipelines.store.tables import AUDIT
 from tests.defs.conftest import CONTRACTS, MODEL, site_at
-from tests.outages.installation import KEY
+from tests.installed.installation import KEY
 
 WALK = "daily"
 
 
-def land(history, root, first, last, share):
-    """Write landing files of days into a folder."""
+def land(history, root, days, share, incidents=()):
+    """Write landing files of days, from the first to the last, into a folder."""
     from mlobs_pipelines.demo import DemoPlan  # noqa: PLC0415 - only where it is asked for
     from mlobs_pipelines.demo.landing import write_landing  # noqa: PLC0415 - as above
 
-    write_landing(DemoPlan(first, last, share=share), history, root / MODEL)
+    write_landing(DemoPlan(*days, share=share, incidents=frozenset(incidents)), history, root / MODEL)
     return root
 
 

@@ -1,4 +1,4 @@
-"""The table of outages: `python -m tests.outages` kills and starves a real installation, and compares tables.
+"""The table of outages: `python -m tests.installed` kills and starves an installation, and compares tables.
 
 Every fault strikes in the middle of a backfill of 60 days that was launched as the UI launches it. A reader
 looks at one table all the while. Takes minutes per fault; needs PostgreSQL, and root for what fills a disk.
@@ -21,8 +21,8 @@ from rich.console import Console
 from rich.table import Table
 
 from mlobs_pipelines.store.lake import Lake
-from tests.outages.installation import MODEL, Installation
-from tests.outages.lakes import contents, land, restore, undisturbed
+from tests.installed.installation import MODEL, Installation
+from tests.installed.lakes import contents, land, restore, undisturbed
 
 FIRST = date(2013, 5, 1)
 MIDDLE = "statistics"
@@ -198,7 +198,7 @@ def suffer(folder, last, asked, console):
     """Build the installation, and let one fault after the other strike it."""
     from mlobs_pipelines.demo.history import build_history  # noqa: PLC0415 - takes seconds
 
-    landing = land(build_history(20130101, lambda *_: None), folder / "landing", FIRST, last, asked.share)
+    landing = land(build_history(20130101, lambda *_: None), folder / "landing", (FIRST, last), asked.share)
     reference = undisturbed(folder / "reference", landing, FIRST, last)
     whole = rows_by_day(Lake(str(reference / "lake")))
     plant = Installation(folder / "plant", landing)
