@@ -3,16 +3,22 @@
 Named by `dagster.yaml`, so that one file serves a laptop and a server.
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any, Self, cast
 
 import dagster as dg
 from dagster._core.storage.base_storage import DagsterStorage  # the interface has no public name
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
+from sqlalchemy import Dialect, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from mlobs_pipelines.defs.sqlite import SteadySqliteStorage
 from mlobs_pipelines.destinations.postgres import with_driver
 from mlobs_pipelines.settings import Settings
+
+PATIENCE_S = 60
+PAUSE_S = 0.5
 
 
 class EnvSelectedStorage(DagsterStorage, ConfigurableClass):
@@ -48,8 +54,28 @@ def _postgres(url: str, inst_data: ConfigurableClassData | None) -> DagsterStora
     from dagster_postgres.utils import DagsterPostgresException  # noqa: PLC0415 - as above
 
     try:
-        return DagsterPostgresStorage(with_driver(url), inst_data=inst_data)
+        storage = DagsterPostgresStorage(with_driver(url), inst_data=inst_data)
     except DagsterPostgresException:
         raise RuntimeError(
             "the database of MLOBS_POSTGRES_URL does not answer: start it, or mend address, user or password"
         ) from None
+    for part in (storage.run_storage, storage.event_log_storage, storage.schedule_storage):
+        event.listen(vars(part)["_engine"], "do_connect", _patiently)  # it has no public name
+    return storage
+
+
+def _patiently(
+    dialect: Dialect, _record: object, arguments: Sequence[Any], options: Mapping[str, Any]
+) -> DBAPIConnection:
+    """Connect once the database is back: a restart of it, or a change to its standby, fails no run.
+
+    Dagster itself gives up after a second.
+    """
+    ends = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return dialect.connect(*arguments, **options)
+        except dialect.loaded_dbapi.OperationalError:
+            if time.monotonic() > ends:
+                raise
+            time.sleep(PAUSE_S)

@@ -116,7 +116,7 @@ CASES = (
     killed("worker"),
     killed("code-server"),
     killed("postgres"),
-    killed("worker", "daemon", "code-server", "webserver", "postgres"),
+    killed("worker", "postgres", "code-server", "webserver", "daemon"),
     second_daemon(),
     Case("the same backfill twice", lambda plant: plant.told.append(plant.backfill(plant.days))),
     mounted("disk full", lambda plant: f"size={_used_kb(plant)}k", "size=2g"),

@@ -68,13 +68,12 @@ def backfill_it(pages, first, last):
     days.send_keys(f"[{first}...{last}]", Keys.TAB)
     pages.keep("backfill-window")
     pages.button("Launch").click()
-    pages.until("Launched")
 
 
 def watch_it(pages, backfill):
     """Wait on a backfill's page until it has completed."""
     pages.open(f"/runs/b/{backfill}")
-    pages.until(backfill, "Completed")
+    pages.until(backfill, "100% completed", "Succeeded")
     pages.keep("backfill-completed")
 
 
