@@ -14,6 +14,7 @@ import typer
 from mlobs_pipelines.cli.output import Format, Output, print_rows, sheet_of
 from mlobs_pipelines.cli.root import DAY, app, err, folders, known, lake, out, spec_of, stop, usage
 from mlobs_pipelines.destinations import terminal
+from mlobs_pipelines.destinations.records import about
 
 ALIKE = ("incident", "alike", "title", "state", "opened_on", "resolved_on", "acted_by", "note")
 STATES = ("open", "acknowledged", "muted", "resolved")
@@ -216,22 +217,10 @@ def heading(row: Mapping[str, Any]) -> list[str]:
 def _signal(stored: Mapping[str, Any]) -> dict[str, Any]:
     """One signal in words: what it is, since when, and its last failing value."""
     told = stored["signal"]["told"]
-    names = (
-        "slo",
-        "model_version",
-        "metric",
-        "feature",
-        "window",
-        "segment_value",
-        "dataset",
-        "table",
-        "kind",
-    )
-    what = " ".join(str(told[name]) for name in names if told.get(name))
     numbers = {"value": told.get("value", told.get("count")), "limit": told.get("threshold")}
     plain = {name: "" if value is None else f"{value:.4g}" for name, value in numbers.items()}
     seen = {"first": stored["first"], "last": stored["last"], "days": stored["failures"]}
-    return {"signal": what, **seen, **plain, "why": str(told.get("reason", ""))}
+    return {"signal": about(told), **seen, **plain, "why": str(told.get("reason", ""))}
 
 
 def _links(row: Mapping[str, Any], signals: Sequence[Mapping[str, Any]]) -> str:

@@ -12,6 +12,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 import dagster as dg
+import psutil
 import yaml
 from dagster._core.errors import DagsterExecutionInterruptedError  # not exported
 
@@ -221,16 +222,6 @@ def release(opened: dg.DagsterInstance) -> None:
     going = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING])
     for found in opened.get_runs(going):
         host, _, process = found.tags.get(PROCESS, "").rpartition(":")
-        if host == socket.gethostname() and not _alive(int(process)):
+        if host == socket.gethostname() and not psutil.pid_exists(int(process)):
             opened.report_run_failed(found, "the process of the command has ended before the run")
             opened.event_log_storage.free_concurrency_slots_for_run(found.run_id)
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -8,6 +8,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 Facts = Mapping[str, Any]
+WHERE = (
+    "slo",
+    "model_version",
+    "metric",
+    "feature",
+    "window",
+    "segment_value",
+    "dataset",
+    "table",
+    "kind",
+)
 _FORM = {
     "Impact": "Who noticed, which decisions were concerned, how many, and what it cost:",
     "Root cause": "Which of the suspects it was, and why nothing caught it before:",
@@ -50,22 +61,15 @@ def _summary(row: Facts) -> Iterator[tuple[str, str]]:
     yield "runbook", row["runbook"]
 
 
+def about(told: Mapping[str, Any]) -> str:
+    """What a signal is about, in a few words: of what is told of it, whatever says where it is."""
+    return " ".join(str(told[name]) for name in WHERE if told.get(name))
+
+
 def _signal(stored: Facts) -> tuple[str, ...]:
     told, signal = stored["signal"]["told"], stored["signal"]
-    names = (
-        "slo",
-        "model_version",
-        "metric",
-        "feature",
-        "window",
-        "segment_value",
-        "dataset",
-        "table",
-        "kind",
-    )
-    about = " ".join(str(told[name]) for name in names if told.get(name))
     why = str(told.get("reason") or told.get("count") or "")
-    return f"{about} ({signal['check']})", stored["first"], stored["last"], str(stored["failures"]), why
+    return f"{about(told)} ({signal['check']})", stored["first"], stored["last"], str(stored["failures"]), why
 
 
 def _causes(suspects: Sequence[Facts]) -> list[str]:

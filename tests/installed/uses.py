@@ -36,8 +36,13 @@ class Pages:
 
     def until(self, *texts):
         """Wait until the page says all of it."""
-        body = lambda page: page.find_element(By.TAG_NAME, "body").text  # noqa: E731 - asked again and again
-        WebDriverWait(self.browser, PATIENCE_S, 0.5).until(lambda page: all(t in body(page) for t in texts))
+        WebDriverWait(self.browser, PATIENCE_S, 0.5).until(
+            lambda _: all(text in self.said() for text in texts)
+        )
+
+    def said(self):
+        """Give what the page says."""
+        return self.browser.find_element(By.TAG_NAME, "body").text
 
     def keep(self, name):
         """Take a picture once the page has settled."""
@@ -82,4 +87,4 @@ def review_it(pages, asset, check, day):
     pages.open(f"/assets/{MODEL}/{asset}?view=checks&checkDetail={check}")
     pages.until(check, "Failed", str(day))
     pages.keep("failed-check")
-    return pages.browser.find_element(By.TAG_NAME, "body").text
+    return pages.said()
