@@ -3,8 +3,10 @@
 Named by `dagster.yaml`, so that one file serves a laptop and a server.
 """
 
+import inspect
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from typing import Any, Self, cast
 
 import dagster as dg
@@ -12,6 +14,7 @@ from dagster._core.storage.base_storage import DagsterStorage  # the interface h
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
 from sqlalchemy import Dialect, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError
 
 from mlobs_pipelines.defs.sqlite import SteadySqliteStorage
 from mlobs_pipelines.destinations.postgres import with_driver
@@ -61,6 +64,9 @@ def _postgres(url: str, inst_data: ConfigurableClassData | None) -> DagsterStora
         ) from None
     for part in (storage.run_storage, storage.event_log_storage, storage.schedule_storage):
         event.listen(vars(part)["_engine"], "do_connect", _patiently)  # it has no public name
+        for name, method in inspect.getmembers(type(part), inspect.isfunction):
+            if not name.startswith("_"):
+                setattr(part, name, _again(method.__get__(part)))
     return storage
 
 
@@ -79,3 +85,22 @@ def _patiently(
             if time.monotonic() > ends:
                 raise
             time.sleep(PAUSE_S)
+
+
+def _again(method: Callable[..., Any]) -> Callable[..., Any]:
+    """The same, called again where the database went away meanwhile.
+
+    An event whose receipt was lost is then stored twice, which no reader of events minds.
+    """
+
+    @wraps(method)
+    def call(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - whatever the method takes and returns
+        ends = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                return method(*arguments, **options)
+            except DBAPIError as error:
+                if not error.connection_invalidated or time.monotonic() > ends:
+                    raise
+
+    return call
