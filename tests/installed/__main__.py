@@ -112,15 +112,15 @@ def _used_kb(plant):
 
 
 CASES = (
-    killed("daemon"),
     killed("worker"),
-    killed("code-server"),
     killed("postgres"),
-    killed("worker", "postgres", "code-server", "webserver", "daemon"),
-    second_daemon(),
-    Case("the same backfill twice", lambda plant: plant.told.append(plant.backfill(plant.days))),
     mounted("disk full", lambda plant: f"size={_used_kb(plant)}k", "size=2g"),
+    killed("code-server"),
+    killed("daemon"),
     mounted("lake read-only", lambda _: "ro", "rw"),
+    Case("the same backfill twice", lambda plant: plant.told.append(plant.backfill(plant.days))),
+    second_daemon(),
+    killed("worker", "postgres", "code-server", "webserver", "daemon"),
 )
 
 

@@ -18,9 +18,6 @@ from pathlib import Path
 import psutil
 import yaml
 
-from mlobs_pipelines.contracts.folder import load_models
-from mlobs_pipelines.core.metrics import METRICS
-from mlobs_pipelines.defs.jobs import made_by
 from tests.postgres import Server
 
 ROOT = Path(__file__).parents[2]
@@ -193,13 +190,10 @@ class Installation:
         return self.wait(settled, f"run {run} ends", seconds)
 
     def backfill(self, days):
-        """Launch a backfill of the walk over partitions, as its page in the UI does; give its id."""
-        names = made_by(load_models(ROOT / "data_contracts", METRICS)[MODEL], "daily")
-        params = {
-            "assetSelection": [{"path": [MODEL, name]} for name in names],
-            "partitionNames": days,
-            "title": "outage",
-        }
+        """Launch a backfill of the walk over partitions, as the page of its job does; give its id."""
+        repository = {"repositoryLocationName": "mlobs", "repositoryName": "__repository__"}
+        selector = {"partitionSetName": f"{MODEL}_daily_partition_set", "repositorySelector": repository}
+        params = {"selector": selector, "partitionNames": days, "title": "outage"}
         answer = self.ask(BACKFILL, params=params)["launchPartitionBackfill"]
         if answer["__typename"] != "LaunchBackfillSuccess":
             raise RuntimeError(f"{answer['__typename']}: {answer.get('message')}")
