@@ -64,9 +64,9 @@ def _postgres(url: str, inst_data: ConfigurableClassData | None) -> DagsterStora
         ) from None
     for part in (storage.run_storage, storage.event_log_storage, storage.schedule_storage):
         event.listen(vars(part)["_engine"], "do_connect", _patiently)  # it has no public name
-        for name, method in inspect.getmembers(type(part), inspect.isfunction):
+        for name, _ in inspect.getmembers(type(part), inspect.isfunction):
             if not name.startswith("_"):
-                setattr(part, name, _again(method.__get__(part)))
+                setattr(part, name, _again(getattr(part, name)))
     return storage
 
 
