@@ -99,7 +99,7 @@ class Installation:
                     env=self.environment, cwd=self.folder, stdout=log, stderr=log, start_new_session=True,
                 )  # fmt: skip
             if name in self.ports:
-                self.wait(lambda name=name: self._listens(name), f"{name} listens", 90)
+                self.wait(lambda name=name: self._listens(name), f"{name} listens", 240)
 
     def _listens(self, name):
         if self.processes[name].poll() is not None:
@@ -119,7 +119,7 @@ class Installation:
 
     def worker(self):
         """Process id of the run that is being worked on."""
-        return self.wait(self._worker, "a run's worker", 60)
+        return self.wait(self._worker, "a run's worker", 120)
 
     def _worker(self):
         server = psutil.Process(self.processes["code-server"].pid)
@@ -179,7 +179,7 @@ class Installation:
         runs = self.ask(RUNS)["runsOrError"]["results"]
         return [one for one in runs if run in (one["runId"], one["rootRunId"])]
 
-    def ended(self, run, seconds=180):
+    def ended(self, run, seconds=400):
         """Wait until a run or a retry of it succeeds, or none is left; give each status, oldest first."""
 
         def settled():

@@ -64,7 +64,7 @@ def test_the_three_uses_in_the_pages(plant, reference, pages):
     schedule_it(pages, on=True)
     assert plant.schedule(SCHEDULE) == "RUNNING"
     backfill_it(pages, FIRST, LAST)
-    watch_it(pages, plant.wait(plant.newest_backfill, "a backfill", 60))
+    watch_it(pages, plant.wait(plant.newest_backfill, "a backfill", 120))
     assert contents(plant.home) == contents(reference)
     said = review_it(pages, "predictions", "contract", LAST)
     assert "missing columns: score" in said
@@ -76,7 +76,7 @@ def test_the_walk_survives_a_kill(plant, reference, victims):
     restore(plant.home, reference)
     run = plant.launch(WALK, range_tags(FIRST, LAST))
     middle = plant.home / "lake" / MODEL / "prediction_log" / "_delta_log"
-    plant.wait(middle.exists, "a table in the middle of the walk is written", 120)
+    plant.wait(middle.exists, "a table in the middle of the walk is written", 300)
     for victim in victims:
         plant.kill(victim)
     plant.start(*(one for one in victims if one != "worker"))
