@@ -53,7 +53,7 @@ class Invented:
         """The day after the last."""
         return FIRST + self.days * DAY
 
-    def block(self, version, metric, window, starts, ends, values, given) -> None:  # noqa: ANN001
+    def block(self, version, metric, window, starts, ends, values, given) -> None:  # noqa: ANN001 - arrays and texts of numpy
         """Add rows of one series."""
         limit = LIMITS.get(metric) if window == "28d" or metric.startswith("la") else None
         limit = None if given.get("maturity") or given.get("feature", "f00") > "f09" else limit

@@ -102,5 +102,6 @@ def _again(method: Callable[..., Any]) -> Callable[..., Any]:
             except DBAPIError as error:
                 if not error.connection_invalidated or time.monotonic() > ends:
                     raise
+                time.sleep(PAUSE_S)
 
     return call

@@ -12,11 +12,10 @@ import numpy as np
 
 from mlobs_pipelines.core.summaries import ClassCorrectedSummary, weighted
 from mlobs_pipelines.core.vocabulary import Amounts
-from mlobs_pipelines.engine.class_lags import AGES, LAGS
-from mlobs_pipelines.steps.arranged import arranged
+from mlobs_pipelines.engine.class_lags import AGES
 from mlobs_pipelines.steps.binning import SCORE
 from mlobs_pipelines.steps.cohorts import Cohorts
-from mlobs_pipelines.steps.standing import Speed, Standings, by_age, by_day, by_stratum, standings, told_of
+from mlobs_pipelines.steps.standing import Standings, by_age, by_day, by_stratum, of_groups
 from mlobs_pipelines.steps.windows import Counts
 
 
@@ -61,15 +60,10 @@ def class_corrected_summaries(
     units
         Whole lag units up to the label horizon.
     """
-    before, width, size = arranged(matured.rows, [matured.stretch]), units + 1, len(classes)
-    earlier = [by_stratum(layer, LAGS, size, width) for layer in by_day(before).layers()]
+    width, size = units + 1, len(classes)
     layers = [_Days.of(layer, size, width) for layer in by_day(counts).layers()]
-    for position, group in enumerate(counts.groups):
-        place = before.groups.index(group) if group in before.groups else None
-        lags = [layer[place] if place is not None else np.zeros_like(layer[0]) for layer in earlier]
-        days, speed = [layer.of_group(position) for layer in layers], Speed.of(lags, matured.chosen, 1)
-        found = standings(days, speed, counts)
-        yield weighted(*(_summary(layer, found, classes) for layer in days)), told_of(matured, speed, found)
+    for days, found, told in of_groups(counts, matured, units, (size, 1), layers):
+        yield weighted(*(_summary(layer, found, classes) for layer in days)), told
 
 
 def _summary(days: _Days, found: Standings, classes: tuple[str, ...]) -> ClassCorrectedSummary:

@@ -21,16 +21,15 @@ from mlobs_pipelines.core.summaries import (
     weighted,
 )
 from mlobs_pipelines.core.vocabulary import Amounts, Estimate, Flags, Floats, Ints
-from mlobs_pipelines.engine.class_lags import AGES, LAGS, STRATA
+from mlobs_pipelines.engine.class_lags import AGES, STRATA
 from mlobs_pipelines.engine.scores import CONFUSION_CODES, RELIABILITY_BINS
-from mlobs_pipelines.steps.arranged import arranged
 from mlobs_pipelines.steps.binning import SCORE
 from mlobs_pipelines.steps.class_corrected import class_corrected_summaries
 from mlobs_pipelines.steps.class_lags import lag_units
 from mlobs_pipelines.steps.cohorts import CORRECTED, Cohorts
 from mlobs_pipelines.steps.estimation import Calibration, in_all_windows
 from mlobs_pipelines.steps.pairing import stacked
-from mlobs_pipelines.steps.standing import Speed, Standings, by_age, by_day, by_stratum, standings, told_of
+from mlobs_pipelines.steps.standing import Standings, by_age, by_day, by_stratum, of_groups
 from mlobs_pipelines.steps.windows import Counts, score_edges, threshold_cell
 
 _SIDES = {"negative": ("tn", "fp"), "positive": ("fn", "tp")}  # by label, then by decision, as strata are
@@ -104,15 +103,9 @@ def corrected_summaries(
     threshold
         From which score on a row is predicted positive.
     """
-    before, width = arranged(matured.rows, [matured.stretch]), units + 1
-    earlier = [by_stratum(layer, LAGS, STRATA, width) for layer in by_day(before).layers()]
-    layers = [_Days.of(layer, width, threshold) for layer in by_day(counts).layers()]
-    for position, group in enumerate(counts.groups):
-        known = before.groups.index(group) if group in before.groups else None
-        lags = [layer[known] if known is not None else np.zeros_like(layer[0]) for layer in earlier]
-        days, speed = [layer.of_group(position) for layer in layers], Speed.of(lags, matured.chosen, 2)
-        found = standings(days, speed, counts)
-        yield weighted(*(_summary(layer, found) for layer in days)), told_of(matured, speed, found)
+    layers = [_Days.of(layer, units + 1, threshold) for layer in by_day(counts).layers()]
+    for days, found, told in of_groups(counts, matured, units, (2, STRATA // 2), layers):
+        yield weighted(*(_summary(layer, found) for layer in days)), told
 
 
 @dataclass(frozen=True, slots=True)

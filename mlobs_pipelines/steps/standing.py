@@ -4,22 +4,24 @@ The arithmetic is `core.arrival`; what becomes of binary and of multiclass label
 `corrected` and `class_corrected`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 
 from mlobs_pipelines.core.arrival import Standing, arrived_share, standing
 from mlobs_pipelines.core.vocabulary import Amounts, Flags, Floats, Ints, Window
 from mlobs_pipelines.core.windows import Span
-from mlobs_pipelines.engine.class_lags import codes_of
+from mlobs_pipelines.engine.class_lags import LAGS, codes_of
+from mlobs_pipelines.steps.arranged import arranged
 from mlobs_pipelines.steps.class_lags import LABEL
 from mlobs_pipelines.steps.cohorts import Cohorts
 from mlobs_pipelines.steps.windows import Counts
 
 Standings = Sequence[tuple[Ints, Standing]]  # of every window: its days, and what their labels stand for
+Days = TypeVar("Days", bound="Waiting")
 
 
 class Waiting(Protocol):
@@ -32,6 +34,9 @@ class Waiting(Protocol):
     @property
     def waiting(self) -> Amounts:
         """(D, L) predictions without a label by age."""
+
+    def of_group(self, group: int) -> Self:
+        """The days of one group, where these are of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,32 @@ class Speed:
             found.append(arrived_share(lags[min(1, len(lags) - 1)], lags[-1]))
         share = np.array([one for one, _ in found]).reshape(-1, *layers[0].shape[1:])
         return Speed(share, np.array([labels for _, labels in found]).reshape(-1, layers[0].shape[1]))
+
+
+def of_groups(
+    counts: Counts, matured: Cohorts, units: int, strata: tuple[int, int], layers: Sequence[Days]
+) -> Iterator[tuple[list[Days], Standings, list[Any]]]:
+    """The days of each group, what their labels stand for in each window, and what that was learned from.
+
+    Parameters
+    ----------
+    matured
+        Days that tell how long the labels of each window take.
+    units
+        Whole lag units up to the label horizon.
+    strata
+        How many labels there are, and how many strata of each.
+    layers
+        Days of all groups at each power of the rows' weights.
+    """
+    before, (labels, alike) = arranged(matured.rows, [matured.stretch]), strata
+    earlier = [by_stratum(layer, LAGS, labels * alike, units + 1) for layer in by_day(before).layers()]
+    for position, group in enumerate(counts.groups):
+        known = before.groups.index(group) if group in before.groups else None
+        lags = [layer[known] if known is not None else np.zeros_like(layer[0]) for layer in earlier]
+        days, speed = [layer.of_group(position) for layer in layers], Speed.of(lags, matured.chosen, alike)
+        found = standings(days, speed, counts)
+        yield days, found, told_of(matured, speed, found)
 
 
 def by_day(counts: Counts) -> Counts:

@@ -82,4 +82,5 @@ def test_the_walk_survives_a_kill(plant, reference, victims):
     plant.start(*(one for one in victims if one != "worker"))
     statuses = plant.ended(run)
     assert statuses[-1] == "SUCCESS", statuses
+    assert "worker" not in victims or statuses[0] == "FAILURE"
     assert contents(plant.home) == contents(reference)

@@ -8,6 +8,7 @@ from mlobs_pipelines.destinations.html import render_report
 from mlobs_pipelines.settings import Settings
 from mlobs_pipelines.steps.tell import operations, report_rows
 from mlobs_pipelines.store.metric_store import ANY, MetricStore
+from mlobs_pipelines.store.tables import METRICS as STORED
 from tests.cli.stored import DAYS, MODEL, environment, fill
 from tests.destinations.season import AS_OF, facts
 from tests.test_readme import ROOT
@@ -29,17 +30,7 @@ def test_the_page_is_that_of_all_rows(walk):
     """Rows that are not read would have changed nothing; each is read once."""
     read = report_rows(walk)
     stored = MetricStore(walk.lake).query(MODEL, maturities=[ANY])
-    key = [
-        "model_version",
-        "metric",
-        "window",
-        "window_start",
-        "segment",
-        "segment_value",
-        "feature",
-        "maturity",
-    ]
-    assert read.group_by(key).aggregate([]).num_rows == read.num_rows < stored.num_rows
+    assert read.group_by(list(STORED.sort_by)).aggregate([]).num_rows == read.num_rows < stored.num_rows
     told = operations(walk)
     assert (len(told.budgets), len(told.incidents)) == (2 * DAYS, 2)
     page = render_report(facts(DAYS), read, told)
