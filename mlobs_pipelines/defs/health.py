@@ -18,7 +18,7 @@ from mlobs_pipelines.defs.launch import instance
 from mlobs_pipelines.defs.resources import Site
 from mlobs_pipelines.defs.watched import MODEL_TAG
 from mlobs_pipelines.destinations.postgres import answers
-from mlobs_pipelines.steps.health import Line, State, lake_line, metric_line, told_lines
+from mlobs_pipelines.steps.health import Line, State, clock_lines, lake_line, metric_line, told_lines
 from mlobs_pipelines.store.lake import Lake
 
 RECENT = 500  # runs that are looked at
@@ -44,7 +44,7 @@ def health(site: Site, specs: Sequence[ModelSpec], grace: timedelta = GRACE) -> 
     for spec in specs:
         model = spec.monitor.model
         do = f"mlobs tables {model}; the table's log says which version was last whole"
-        yield from looked(f"{model} metric store", do, partial(_metrics, lake, model))
+        yield from looked(f"{model} metric store", do, partial(_metrics, lake, model, now))
         yield from looked(f"{model} messages", do, partial(told_lines, lake, model, now))
     mirror = site.settings.mirror_url
     if mirror is not None:
@@ -71,8 +71,8 @@ def loaded(load: Callable[[], dg.Definitions]) -> Line:
     return Line("code location", State.OK, None, "it loads")
 
 
-def _metrics(lake: Lake, model: str) -> list[Line]:
-    return [metric_line(lake, model)]
+def _metrics(lake: Lake, model: str, now: datetime) -> list[Line]:
+    return [metric_line(lake, model), *clock_lines(lake, model, now)]
 
 
 def _mirror(url: str, now: datetime) -> Line:

@@ -6,7 +6,7 @@ Kept as counts and digests per day of arrival. Joining is `labelled`; asking for
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,7 +17,7 @@ from mlobs_pipelines.steps.holds import held, released
 from mlobs_pipelines.steps.layouts import LABELS_USED, labelled_layout, labels_layout, log_layout
 from mlobs_pipelines.steps.walk import CHUNK_DAYS, Walk, texts
 from mlobs_pipelines.store.lake import Between, LakeError, Where
-from mlobs_pipelines.store.tables import SAMPLED_OUT, as_of_key
+from mlobs_pipelines.store.tables import SAMPLED_OUT, as_of_key, moment_of
 
 LABEL_COLUMNS = ["day", "prediction_id", "label", "outcome", "arrived_at", "revision"]
 HELD = "held"
@@ -84,7 +84,7 @@ def _changed(walk: Walk, before: Used, days: Sequence[str], last: date) -> set[s
         then, now = (_files(walk, span, at) for at in (version, labels_version(walk)))
     except LakeError:  # that version's log has expired
         return None
-    moment = datetime.strptime(min(before.since[day] for day in days), "%Y%m%dT%H%M%S%z")
+    moment = moment_of(min(before.since[day] for day in days))
     # Of the day of the last join's moment, and after it, it may have left labels out.
     return {_day_of(path) for path in then ^ now} | _days_from(moment.date(), last)
 

@@ -11,9 +11,10 @@ from typing import Any
 
 from mlobs_pipelines.store.lake import Between, Lake
 from mlobs_pipelines.store.reach import reach
-from mlobs_pipelines.store.tables import METRICS, NOTIFICATIONS
+from mlobs_pipelines.store.tables import METRICS, NOTIFICATIONS, moment_of
 
 TOLD_DAYS = 7
+CLOCKS_DIFFER = timedelta(minutes=1)  # clocks that are kept in step differ by less
 
 
 class State(StrEnum):
@@ -75,6 +76,19 @@ def metric_line(lake: Lake, model: str) -> Line:
     return Line(
         what, State.OK, None, f"version {lake.version(model, METRICS.name)}, {rows:,} values of its last day"
     )
+
+
+def clock_lines(lake: Lake, model: str, now: datetime) -> Iterator[Line]:
+    """Whether values were stored by a clock ahead of this machine's: they count until this one is as far."""
+    keys = (
+        [key for _, key in lake.partitions(model, METRICS.name)] if lake.exists(model, METRICS.name) else []
+    )
+    newest = moment_of(max(keys)) if keys else now
+    if newest - now > CLOCKS_DIFFER:
+        minutes = (newest - now) / timedelta(minutes=1)
+        says = f"values are as of {minutes:,.0f} min ahead of this machine's clock"
+        do = "set the clocks of the machines that run it; newer labels wait until this one is as far"
+        yield Line(f"{model} clock", State.WARN, newest, says, do)
 
 
 def told_lines(lake: Lake, model: str, now: datetime) -> Iterator[Line]:

@@ -13,7 +13,7 @@ import pyarrow.dataset as ds
 from mlobs_pipelines.steps.layouts import STATISTICS_LAYOUT
 from mlobs_pipelines.steps.walk import Walk
 from mlobs_pipelines.store.lake import Between
-from mlobs_pipelines.store.tables import METRICS, as_of_key
+from mlobs_pipelines.store.tables import METRICS, as_of_key, moment_of
 
 Known = Mapping[date, datetime]
 Statistics = tuple[pa.Table, Mapping[date, str]]  # rows of days, and a hash of each day's
@@ -25,7 +25,7 @@ def known_days(walk: Walk) -> Known:
     for day, known in _moments(walk).items():
         before = [key for key in known if key <= now]
         if before:
-            found[date.fromisoformat(day)] = _instant(max(before))
+            found[date.fromisoformat(day)] = moment_of(max(before))
     return found
 
 
@@ -41,7 +41,7 @@ def later_moments(walk: Walk, days: Collection[date]) -> dict[datetime, set[date
         following = min((key for key in known.get(day.isoformat(), ()) if key > now), default="~")
         for key in later:
             if key < following:
-                found.setdefault(_instant(key), set()).add(day)
+                found.setdefault(moment_of(key), set()).add(day)
     return found
 
 
@@ -54,17 +54,13 @@ def _moments(walk: Walk) -> Mapping[str, set[str]]:
     return found
 
 
-def _instant(key: str) -> datetime:
-    return datetime.strptime(key, "%Y%m%dT%H%M%S%z")
-
-
 def scored_days(walk: Walk) -> set[tuple[date, datetime]]:
     """Days with the moments as of which they were both counted and scored."""
     if not walk.lake.exists(walk.model, METRICS.name):
         return set()
     scored, found = walk.lake.partitions(walk.model, METRICS.name), _moments(walk)
     both = [(day, key) for day, key in scored if key in found.get(day, ())]
-    return {(date.fromisoformat(day), _instant(key)) for day, key in both}
+    return {(date.fromisoformat(day), moment_of(key)) for day, key in both}
 
 
 def statistics_between(walk: Walk, first: date, last: date) -> Statistics:

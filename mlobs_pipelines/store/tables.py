@@ -28,6 +28,22 @@ def as_of_key(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
+def moment_of(key: str) -> datetime:
+    """The instant of an `as_of_key`.
+
+    Raises
+    ------
+    ValueError
+        If it is no such key.
+
+    Examples
+    --------
+    >>> moment_of("20140201T000000Z").isoformat()
+    '2014-02-01T00:00:00+00:00'
+    """
+    return datetime.strptime(key, "%Y%m%dT%H%M%S%z")
+
+
 def _columns(**kinds: pa.DataType) -> list[pa.Field]:
     return [pa.field(name, kind) for name, kind in kinds.items()]
 

@@ -1,7 +1,8 @@
 """The table of outages: `python -m tests.installed` kills and starves an installation, and compares tables.
 
 Every fault strikes in the middle of a backfill of 60 days that was launched as the UI launches it. A reader
-looks at one table all the while. Takes minutes per fault; needs PostgreSQL, and root for what fills a disk.
+looks at one table all the while. Takes minutes per fault; needs PostgreSQL, root for what fills a disk, and
+libfaketime for a wrong clock.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mlobs_pipelines.store.lake import Lake
-from tests.installed.installation import MODEL, Installation
+from tests.installed.installation import FAKETIME, MODEL, Installation
 from tests.installed.lakes import contents, land, restore, undisturbed
 
 FIRST = date(2013, 5, 1)
@@ -55,12 +56,13 @@ def rows_by_day(lake):
 
 @dataclass
 class Case:
-    """One fault: what strikes, and what starts again."""
+    """One fault: what is made ready for it, what strikes, and what starts again."""
 
     fault: str
     strike: object
     mend: object = None
     launches: int = 1
+    ready: object = None
 
 
 def killed(*names):
@@ -89,6 +91,18 @@ def second_daemon():
         extra.wait(30)
 
     return Case("two daemons at once", strike, mend)
+
+
+def clock_behind(hours):
+    """The machine that works has a clock that is behind those of the daemon and of PostgreSQL."""
+
+    def ready(plant):
+        plant.restart("code-server", {"LD_PRELOAD": str(FAKETIME), "FAKETIME": f"-{hours}h"})
+
+    def mend(plant):
+        plant.restart("code-server")
+
+    return Case(f"worker's clock {hours} h behind", lambda _: None, mend, ready=ready)
 
 
 def mounted(fault, options, relief):
@@ -120,6 +134,7 @@ CASES = (
     mounted("lake read-only", lambda _: "ro", "rw"),
     Case("the same backfill twice", lambda plant: plant.told.append(plant.backfill(plant.days))),
     second_daemon(),
+    clock_behind(2),
     killed("worker", "postgres", "code-server", "webserver", "daemon"),
 )
 
@@ -141,6 +156,8 @@ def endure(plant, reference, whole, case):
     """Walk the days once more, with a fault in the middle."""
     restore(plant.home, reference)
     plant.told.clear()
+    if case.ready:
+        case.ready(plant)
     reader = Reader(plant.home, whole)
     reader.start()
     started = time.monotonic()
@@ -207,13 +224,19 @@ def suffer(folder, last, asked, console):
     disk = plant.home / "lake"
     with plant.running("code-server", "webserver", "daemon"), mounted_disk(disk) as limited:
         for case in (Case("none", lambda _: None), *CASES):
-            if case.launches > 1 and not limited:
-                console.print(f"not here: {case.fault} (needs root)")
+            if lacks := _lacking(case, limited):
+                console.print(f"not here: {case.fault} (needs {lacks})")
                 continue
             if case.fault == "none" or (asked.only or "") in case.fault:
                 outcome = endure(plant, reference, whole, case)
                 console.print(outcome)
                 yield outcome
+
+
+def _lacking(case, limited):
+    if case.launches > 1 and not limited:
+        return "root"
+    return "libfaketime" if case.ready and not FAKETIME else ""
 
 
 @contextmanager

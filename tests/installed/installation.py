@@ -36,6 +36,7 @@ RUNS = """{ runsOrError(limit: 100) { ... on Runs { results { runId status jobNa
   tags { key value } } } } }"""
 KEY = "the same key for every lake that is compared"
 RETRIES = 2
+FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
 
 
@@ -85,6 +86,15 @@ class Installation:
             "webserver": ("dagster-webserver", "-h", "127.0.0.1", "-p", web, *workspace),
             "daemon": ("dagster-daemon", "run", *workspace),
         }
+
+    def restart(self, name, environment=()):
+        """End a process in good order, and start it with more in its environment."""
+        process = self.processes.pop(name)
+        process.terminate()
+        process.wait(60)
+        before, self.environment = self.environment, {**self.environment, **dict(environment)}
+        self.start(name)
+        self.environment = before
 
     def start(self, *names):
         """Start processes, and wait until those that listen do."""
@@ -194,10 +204,16 @@ class Installation:
         repository = {"repositoryLocationName": "mlobs", "repositoryName": "__repository__"}
         selector = {"partitionSetName": f"{MODEL}_daily_partition_set", "repositorySelector": repository}
         params = {"selector": selector, "partitionNames": days, "title": "outage"}
-        answer = self.ask(BACKFILL, params=params)["launchPartitionBackfill"]
-        if answer["__typename"] != "LaunchBackfillSuccess":
-            raise RuntimeError(f"{answer['__typename']}: {answer.get('message')}")
-        return answer["backfillId"]
+
+        def launched():
+            answer = self.ask(BACKFILL, params=params)["launchPartitionBackfill"]
+            if answer["__typename"] == "PartitionSetNotFoundError":  # its code server has just started again
+                return None
+            if answer["__typename"] != "LaunchBackfillSuccess":
+                raise RuntimeError(f"{answer['__typename']}: {answer.get('message')}")
+            return answer["backfillId"]
+
+        return self.wait(launched, "the webserver knows the walk", 240)
 
     def filled(self, backfill, seconds=3600):
         """Wait until a backfill has ended, well or not; give its status."""

@@ -2,16 +2,18 @@
 
 import json
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
 from mlobs_pipelines.steps.arrivals import WAITING, spelled_days, to_read, waiting
+from mlobs_pipelines.steps.health import State, clock_lines
 from mlobs_pipelines.steps.ingest import ingest
 from mlobs_pipelines.steps.join import behind, join, rejoin
 from mlobs_pipelines.steps.labelled import known_rows
 from mlobs_pipelines.steps.metrics import score
 from mlobs_pipelines.steps.statistics import measure
+from mlobs_pipelines.store.metric_store import MetricStore
 from tests.steps import late, loans
 from tests.steps.late import DAYS, FIRST, SECOND, THIRD
 from tests.steps.test_order import differences
@@ -115,6 +117,34 @@ def test_a_run_that_ended_between_join_and_metrics_is_made_up_for(walk):
     measure(later, [FIRST])
     score(later, [FIRST])
     assert behind(later, [FIRST, SECOND]) == []
+
+
+def current(walk):
+    """Latest metric rows, whenever they were looked at."""
+    rows = MetricStore(walk.lake).query(walk.model)
+    return sorted(map(str, rows.drop_columns(["as_of"]).to_pylist()))
+
+
+def test_a_clock_that_is_ahead_delays_late_labels_and_loses_none(walk, walked, tmp_path):
+    """Labels that a right clock's run cannot join yet wait, until one is past the wrong clock's moment."""
+    steady, hour = late.lake_of(walked, tmp_path / "steady"), timedelta(hours=1)
+    for step in (rejoin, measure, score):
+        step(replace(walk, as_of=walk.as_of + 2 * hour), [FIRST])
+    say(walk, LATE, (loan(FIRST), 1))
+    right, passed = replace(walk, as_of=walk.as_of + hour), replace(walk, as_of=walk.as_of + 3 * hour)
+    assert told(ingest(right, "labels", [LATE])) == {LATE: [FIRST]}
+    for step in (rejoin, measure, score):
+        step(right, [FIRST])
+    assert behind(right, DAYS) == [FIRST]
+    (line,) = clock_lines(walk.lake, walk.model, right.as_of)
+    assert (line.state, "60 min ahead" in line.says) == (State.WARN, True)
+    ingest(replace(steady, landing=walk.landing), "labels", [LATE])
+    for step in (rejoin, measure, score):
+        step(passed, [FIRST])
+        step(replace(steady, as_of=passed.as_of), [FIRST])
+    assert behind(passed, DAYS) == []
+    assert list(clock_lines(walk.lake, walk.model, passed.as_of)) == []
+    assert current(walk) == current(steady)
 
 
 def test_a_run_of_an_earlier_moment_leaves_what_was_known_later(walk):
