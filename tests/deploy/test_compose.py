@@ -12,11 +12,25 @@ import yaml
 from mlobs_pipelines.settings import Settings
 
 COMPOSE = Path(__file__).parents[2] / "deploy" / "compose"
+WRITTEN = sorted(COMPOSE.parent.rglob("*.yaml"))
 FILE = yaml.safe_load((COMPOSE / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES = FILE["services"]
 SECRET = re.compile(
     r"password|secret|key|token|(postgres|mirror)_url$|options|sources|channels", re.IGNORECASE
 )
+
+
+def keys_said_twice(node):
+    """Name the keys that a mapping of a document has more than once, which PyYAML lets pass."""
+    if not isinstance(node, yaml.CollectionNode):
+        return []
+    parts = node.value
+    twice = []
+    if isinstance(node, yaml.MappingNode):
+        names = [key.value for key, _ in node.value]
+        twice = [name for name in names if names.count(name) > 1]
+        parts = [value for _, value in node.value]
+    return twice + [name for part in parts for name in keys_said_twice(part)]
 
 
 def _plugin():
@@ -42,6 +56,19 @@ def test_docker_reads_the_files(tmp_path):
         asked, check=False, capture_output=True, text=True, cwd=tmp_path / "deploy" / "compose"
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=lambda path: str(path.relative_to(COMPOSE.parent)))
+def test_no_key_is_said_twice(path):
+    """Docker and Kubernetes refuse a whole file for a key that is there twice."""
+    for document in yaml.compose_all(path.read_text(encoding="utf-8")):
+        assert not keys_said_twice(document)
+
+
+def test_a_key_that_is_said_twice_is_found():
+    """At any depth; the same key in two mappings is none."""
+    node = yaml.compose("a: {b: 1}\nc: [{d: 1, e: {b: 1}}, {d: 2, b: 1, d: 3}]")
+    assert keys_said_twice(node) == ["d", "d"]
 
 
 def test_the_whole_system_is_there():

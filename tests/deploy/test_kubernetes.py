@@ -104,7 +104,8 @@ def test_the_api_would_accept_what_the_values_put_into_pods():
 
 
 def _pod(part):
-    probes = {name: dict(part[name]) for name in ("livenessProbe", "readinessProbe") if name in part}
+    kinds = ("startupProbe", "livenessProbe", "readinessProbe")
+    probes = {name: dict(part[name]) for name in kinds if name in part}
     for probe in probes.values():
         probe.pop("enabled", None)
     sources = [{"configMapRef": one} for one in part.get("envConfigMaps", [])]
@@ -148,8 +149,10 @@ CHART = {
     "dagsterWebserver": {
         *("replicaCount", "image", "enableReadOnly", "resources", "podSecurityContext", "securityContext"),
         *("service", "workspace", "env", "envConfigMaps", "envSecrets", "volumes", "volumeMounts"),
+        *("readinessProbe", "livenessProbe", "startupProbe"),
     },
     "dagsterDaemon": {
+        *("readinessProbe", "livenessProbe", "startupProbe"),
         *("enabled", "image", "resources", "podSecurityContext", "securityContext", "runCoordinator"),
         *("runMonitoring", "runRetries", "sensors", "schedules", "env", "envConfigMaps", "envSecrets"),
     },
@@ -187,8 +190,49 @@ def test_dagster_accepts_code_server_and_launcher_of_the_values():
         "env_secrets": [one["name"] for one in launcher["envSecrets"]],
         "labels": launcher["labels"],
         "fail_pod_on_run_failure": launcher["failPodOnRunFailure"],
+        "security_context": launcher["securityContext"],
+        "run_k8s_config": {"pod_spec_config": launcher["runK8sConfig"]["podSpecConfig"]},
     }
     assert process_config(K8sRunLauncher.config_type(), given).success
+
+
+def test_runs_have_as_few_rights_as_the_code_server():
+    """The chart passes image, environment and volumes of the code server on to runs, but not its rights."""
+    values = VALUES["runLauncher"]["config"]["k8sRunLauncher"]
+    base = yaml.safe_load((BASE / "dagster.yaml").read_text(encoding="utf-8"))["run_launcher"]["config"]
+    pods = (values["runK8sConfig"]["podSpecConfig"], base["run_k8s_config"]["pod_spec_config"])
+    assert [one["securityContext"] for one in pods] == [DEPLOYMENT["podSecurityContext"]] * 2
+    containers = (values["securityContext"], base["security_context"])
+    assert list(containers) == [DEPLOYMENT["securityContext"]] * 2
+
+
+def test_runs_wait_in_the_queue():
+    """Where it is switched off, the chart starts runs at once: `concurrency` would hold nothing back."""
+    coordinator = VALUES["dagsterDaemon"]["runCoordinator"]
+    assert (coordinator["enabled"], coordinator["type"]) == (True, "QueuedRunCoordinator")
+    assert "config" not in coordinator  # the chart refuses limits in both places
+
+
+def test_the_ui_is_on_a_port_that_its_user_may_listen_on():
+    """Not below 1024, where all rights are dropped; probe and network policy name the same one."""
+    webserver = VALUES["dagsterWebserver"]
+    port = webserver["service"]["port"]
+    assert port >= 1024
+    assert webserver["readinessProbe"]["httpGet"] == {"path": "/server_info", "port": port}
+    (policy,) = [one for one in DOCUMENTS if one["kind"] == "NetworkPolicy"]
+    opened = [one["port"] for rule in policy["spec"]["ingress"] for one in rule.get("ports", [])]
+    assert opened == [port]
+
+
+def test_probes_leave_time_to_start_and_look_after_the_daemon():
+    """Nothing is restarted in its first minutes; a daemon without heartbeats is."""
+    start = DEPLOYMENT["startupProbe"]
+    assert start["enabled"]
+    assert start["periodSeconds"] * start["failureThreshold"] >= 120
+    assert start["exec"] == DEPLOYMENT["livenessProbe"]["exec"] == DEPLOYMENT["readinessProbe"]["exec"]
+    daemon = VALUES["dagsterDaemon"]["livenessProbe"]
+    assert daemon["exec"]["command"] == ["dagster-daemon", "liveness-check"]
+    assert daemon["initialDelaySeconds"] >= 60
 
 
 def test_dagster_loads_the_instance_of_the_base(tmp_path, monkeypatch):
