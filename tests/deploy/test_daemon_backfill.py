@@ -40,7 +40,7 @@ def servers(landing, tmp_path_factory):
     server = {"host": "127.0.0.1", "port": code, "location_name": "mlobs"}
     (folder / "workspace.yaml").write_text(yaml.safe_dump({"load_from": [{"grpc_server": server}]}))
     known, module = ["-w", str(folder / "workspace.yaml")], ["-m", "mlobs_pipelines.definitions"]
-    listen = ["code-server", "start", *module, "-h", "127.0.0.1", "-p", str(code), "-d", str(ROOT)]
+    listen = ["api", "grpc", *module, "-h", "127.0.0.1", "-p", str(code), "-d", str(ROOT)]
     address = f"http://127.0.0.1:{web}"
     with (
         running(["dagster", *listen], variables, folder),

@@ -174,12 +174,12 @@ def test_the_values_are_keys_of_the_chart():
 
 def test_dagster_accepts_code_server_and_launcher_of_the_values():
     """The code server has the arguments, and the run launcher the options, under Dagster's own names."""
-    from dagster._cli.code_server import start_command  # noqa: PLC0415 - Dagster takes seconds
+    from dagster._cli.api import grpc_command  # noqa: PLC0415 - Dagster takes seconds
     from dagster._config import process_config  # noqa: PLC0415 - as above
     from dagster_k8s import K8sRunLauncher  # noqa: PLC0415 - as above
 
-    asked = [*DEPLOYMENT["codeServerArgs"], "--port", str(DEPLOYMENT["port"])]
-    start_command.make_context("start", asked)
+    asked = [*DEPLOYMENT["dagsterApiGrpcArgs"], "--port", str(DEPLOYMENT["port"])]
+    grpc_command.make_context("grpc", asked)
     launcher = VALUES["runLauncher"]["config"]["k8sRunLauncher"]
     given = {
         "instance_config_map": "x",

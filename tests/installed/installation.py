@@ -82,7 +82,7 @@ class Installation:
         server, web = (str(port) for port in self.ports.values())
         module = ("-m", "mlobs_pipelines.definitions")
         return {
-            "code-server": ("dagster", "code-server", "start", "-h", "127.0.0.1", "-p", server, *module),
+            "code-server": ("dagster", "api", "grpc", "-h", "127.0.0.1", "-p", server, *module),
             "webserver": ("dagster-webserver", "-h", "127.0.0.1", "-p", web, *workspace),
             "daemon": ("dagster-daemon", "run", *workspace),
         }
