@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from datetime import date, datetime
+from functools import cache
 from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
@@ -60,9 +61,15 @@ def _owner(value: str) -> str:
 
 
 def _timezone(value: str) -> str:
-    if value not in available_timezones():
-        raise ValueError(f"{value!r} is no time zone; {suggestion(value, available_timezones())}")
+    if value not in _timezones():
+        raise ValueError(f"{value!r} is no time zone; {suggestion(value, _timezones())}")
     return value
+
+
+@cache
+def _timezones() -> set[str]:
+    """Return all time zones; every file of the database is opened for that, so it is done once."""
+    return available_timezones()
 
 
 def _template(value: str) -> str:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.definitions.assets.graph.asset_graph import AssetGraph  # Dagster has no public name for it
 
 from mlobs_pipelines.contracts.folder import ModelSpec, load_model
 from mlobs_pipelines.core.metrics import METRICS
@@ -60,9 +61,8 @@ def _jobs(
     Dagster would look through the assets of all models for every job: for fifty models that takes longer than
     all the rest.
     """
-    unresolved = list(jobs(spec))
-    own = dg.Definitions(assets=assets, asset_checks=checks, jobs=unresolved, executor=dg.in_process_executor)
-    return [own.resolve_job_def(job.name) for job in unresolved]
+    own = AssetGraph.from_assets([*assets, *checks])
+    return [job.resolve(own, default_executor_def=dg.in_process_executor) for job in jobs(spec)]
 
 
 class MonitoredModel(dg.Component, dg.Model, dg.Resolvable):
