@@ -1,12 +1,13 @@
 """The rules of a table as a Pandera schema, and the rows of a delivery that break them.
 
 Failures are rows of (row, rule, column): never a value, because they end up in logs and reports. Types are
-`coercion`; rules about the accepted rows of a day are `day_rules` and `expectations`.
+`coercion`; rules about the accepted rows of a day are `day_rules` and `expectations`. Pandera is imported with
+the first rows that are checked, because it brings pandas along and takes as long as all else.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -24,10 +25,6 @@ from mlobs_pipelines.contracts.coercion import (
 from mlobs_pipelines.contracts.forms import in_form, is_multiple
 from mlobs_pipelines.contracts.odcs import Column, Kind, Limit, Table
 from mlobs_pipelines.contracts.without_spark import without_spark
-
-with without_spark():
-    import pandera.polars as pa
-    from pandera.config import ValidationDepth, config_context
 
 _Hashes = npt.NDArray[np.uint64]
 
@@ -208,13 +205,21 @@ def validate(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _broken(schema: Any, frame: pl.DataFrame) -> pl.DataFrame | None:  # noqa: ANN401 - Pandera is untyped here
+    config, whole = _pandera().config, _pandera().config.ValidationDepth.SCHEMA_AND_DATA
     try:
-        with config_context(validation_enabled=True, validation_depth=ValidationDepth.SCHEMA_AND_DATA):
+        with config.config_context(validation_enabled=True, validation_depth=whole):
             schema.validate(frame, lazy=True)
-    except pa.errors.SchemaErrors as errors:
+    except _pandera().errors.SchemaErrors as errors:
         cases: pl.DataFrame = errors.failure_cases
         return cases
     return None
+
+
+@cache
+def _pandera() -> Any:  # noqa: ANN401 - Pandera is untyped here
+    with without_spark():
+        import pandera.polars  # noqa: PLC0415 - slow, and not needed where no rows are checked
+    return pandera
 
 
 def _failures(table: Table, cases: pl.DataFrame) -> pl.DataFrame:
@@ -252,9 +257,9 @@ def _schema(
     rules: Mapping[str, tuple[tuple[str, pl.Expr], ...]],
     checks: list[Any],
 ) -> Any:  # noqa: ANN401 - Pandera is untyped here
-    return pa.DataFrameSchema(
+    return _pandera().polars.DataFrameSchema(
         {
-            column.name: pa.Column(
+            column.name: _pandera().polars.Column(
                 DTYPES[column.kind],
                 checks=[_check(rule, good) for rule, good in rules[column.name]],
                 nullable=True,  # `required` is a check of its own, named like the others
@@ -270,7 +275,7 @@ def _schema(
 def _check(rule: str, good: pl.Expr) -> Any:  # noqa: ANN401 - Pandera is untyped here
     # Nulls and NaN reach the expression: by default Pandera drops them, and a rule about nulls always passes.
     select: Callable[[Any], pl.LazyFrame] = lambda data: data.lazyframe.select(good)  # noqa: E731
-    return pa.Check(select, name=rule, ignore_na=False)
+    return _pandera().polars.Check(select, name=rule, ignore_na=False)
 
 
 def _rules(column: Column) -> list[tuple[str, pl.Expr]]:

@@ -9,7 +9,6 @@ from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.defs.assets import Part, common
 from mlobs_pipelines.defs.lineage import asset_key
 from mlobs_pipelines.defs.resources import Site
-from mlobs_pipelines.steps.tell import write_report
 from mlobs_pipelines.telemetry.work import working
 
 
@@ -35,6 +34,8 @@ def tell_parts(site: Site, spec: ModelSpec) -> Iterator[Part]:
         **common(spec, says, {"html"}),
     )
     def report(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        from mlobs_pipelines.steps.tell import write_report  # noqa: PLC0415 - slow, brings the charts along
+
         path = report_path(site, spec)
         walk = site.walk_of(context, spec)
         with working("report", walk.model, walk.commit):

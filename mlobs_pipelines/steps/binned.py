@@ -7,11 +7,11 @@ take, are arranged in `windows`. What is made of the counts is `between`.
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from mlobs_pipelines.core.buckets import ATOM_BASE, MAX_ATOMS, bucket_of
@@ -19,6 +19,9 @@ from mlobs_pipelines.core.vocabulary import Amounts, Floats, Ints
 from mlobs_pipelines.engine.cells import EXCESS
 from mlobs_pipelines.steps.binning import SCORE, Baseline, FeatureBaseline
 from mlobs_pipelines.steps.windows import SCORE_PARTS
+
+if TYPE_CHECKING:  # imports pandas, and no more than its name is needed
+    import pyarrow.dataset as ds
 
 CODES = ATOM_BASE + MAX_ATOMS + 1
 GROUP = ("model_version", "segment", "segment_value")
@@ -134,7 +137,7 @@ class Binned:
 
 
 def binned(
-    days: Iterable[tuple[ds.ParquetFileFragment, Sequence[int]]],
+    days: Iterable[tuple["ds.ParquetFileFragment", Sequence[int]]],
     stretches: int,
     binning: Binning,
     threads: int,
@@ -164,7 +167,7 @@ def binned(
     return Binned(list(groups), added)
 
 
-def _day(file: ds.ParquetFileFragment, binning: Binning) -> tuple[list[Named], Floats]:
+def _day(file: "ds.ParquetFileFragment", binning: Binning) -> tuple[list[Named], Floats]:
     """One file's rows by group, feature and bin; where there are weights, what these add too."""
     rows = _read(file, ["codes", "names", "counts"])
     if not rows.num_rows:
@@ -179,7 +182,7 @@ def _day(file: ds.ParquetFileFragment, binning: Binning) -> tuple[list[Named], F
     return keys, np.stack(found)[..., :-1]
 
 
-def _read(file: ds.ParquetFileFragment, columns: list[str]) -> pa.Table:
+def _read(file: "ds.ParquetFileFragment", columns: list[str]) -> pa.Table:
     with file.filesystem.open_input_file(file.path) as source:
         opened = pq.ParquetFile(source, read_dictionary=[*TEXTS, NAMES])
         return opened.read(columns=[*TEXTS, *columns], use_threads=False).combine_chunks()

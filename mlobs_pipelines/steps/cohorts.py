@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
 from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.core.metrics import Metric
@@ -160,7 +159,7 @@ def _rows(walk: Walk, entries: Sequence[tuple[str, str]]) -> pa.Table:
         return CELLS_SCHEMA.empty_table()
     where = {"day": sorted({day for day, _ in entries}), "as_of_key": sorted({key for _, key in entries})}
     parts = [part + more for part in _PARTS[walk.spec.monitor.task] for more in _LAYERS]
-    asked = ds.field("subject").isin([SCORE, "label"]) & ds.field("part").isin(parts)
+    asked = pc.field("subject").isin([SCORE, "label"]) & pc.field("part").isin(parts)
     names = [*CELLS_SCHEMA.names, "as_of_key"]
     rows = walk.lake.dataset(walk.model, STATISTICS_LAYOUT, where=where).to_table(names, filter=asked)
     both = pc.binary_join_element_wise(rows.column("day"), rows.column("as_of_key"), "|")

@@ -9,7 +9,6 @@ from datetime import date
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
 from mlobs_pipelines.contracts.monitor import Comparison, Monitor
 from mlobs_pipelines.core.windows import Span
@@ -155,7 +154,7 @@ def outdated(walk: Walk, given: Compared, spans: Mapping[tuple[str, str, str], S
     """
     if not walk.lake.exists(walk.model, METRICS.name):
         return set()
-    one = (ds.field("metric") == "row_count") & (ds.field("segment") == "")
+    one = (pc.field("metric") == "row_count") & (pc.field("segment") == "")
     stored = walk.lake.dataset(walk.model, METRICS).to_table(columns=list(_SEEN), filter=one)
     found = set()
     for version, role, stored_id, window, day, key in zip(

@@ -5,15 +5,18 @@ Counting them is the statistics step's business, what is read off them that of `
 
 from collections.abc import Collection, Mapping
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
 from mlobs_pipelines.steps.layouts import STATISTICS_LAYOUT
 from mlobs_pipelines.steps.walk import Walk
 from mlobs_pipelines.store.lake import Between
 from mlobs_pipelines.store.tables import METRICS, as_of_key, moment_of
+
+if TYPE_CHECKING:  # imports pandas, which takes longer than reading a file
+    import pyarrow.dataset as ds
 
 Known = Mapping[date, datetime]
 Statistics = tuple[pa.Table, Mapping[date, str]]  # rows of days, and a hash of each day's
@@ -77,8 +80,10 @@ def statistics_between(walk: Walk, first: date, last: date) -> Statistics:
     return rows, {date.fromisoformat(key[0]): v.content_hash for key, v in versions.items() if key in latest}
 
 
-def statistics_files(walk: Walk, days: list[date]) -> list[tuple[date, ds.ParquetFileFragment]]:
+def statistics_files(walk: Walk, days: list[date]) -> list[tuple[date, "ds.ParquetFileFragment"]]:
     """Files of the latest known statistics of some days, by day."""
+    import pyarrow.dataset as ds  # noqa: PLC0415 - as above
+
     known = known_days(walk)
     wanted = {day.isoformat(): as_of_key(known[day]) for day in days if day in known}
     if not wanted:

@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import pyarrow.dataset as ds
+import pyarrow.compute as pc
 
 from mlobs_pipelines.core.vocabulary import Verdict
 from mlobs_pipelines.steps.findings import Finding
@@ -114,7 +114,7 @@ def _seen(walk: Walk, traffic: Traffic, column: str) -> dict[str, Counter[str]]:
         return names
     rows = walk.lake.dataset(walk.model, layout, where=where).to_table(
         columns=["model_version", column],
-        filter=ds.field("role").isin([*TRIED, "champion"]) & ds.field("model_version").isin(list(names)),
+        filter=pc.field("role").isin([*TRIED, "champion"]) & pc.field("model_version").isin(list(names)),
     )
     counted = rows.group_by(["model_version", column]).aggregate([([], "count_all")])
     for version, name, count in zip(

@@ -9,7 +9,6 @@ from datetime import date, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
 from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.core.summaries import LabelSummary
@@ -74,7 +73,7 @@ def roles_by_day(walk: Walk) -> Roles:
     if not walk.lake.exists(walk.model, STATISTICS_LAYOUT.name):
         return {}
     known = {day.isoformat(): as_of_key(moment) for day, moment in known_days(walk).items()}
-    one = (ds.field("part") == "status") & (ds.field("segment") == "")
+    one = (pc.field("part") == "status") & (pc.field("segment") == "")
     columns = ["day", "as_of_key", "model_version", "role"]
     rows = walk.lake.dataset(walk.model, STATISTICS_LAYOUT).to_table(columns=columns, filter=one)
     found: dict[date, dict[str, frozenset[str]]] = {}

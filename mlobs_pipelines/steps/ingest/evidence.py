@@ -21,7 +21,7 @@ from mlobs_pipelines.store.lake import Where
 from mlobs_pipelines.store.tables import DELIVERIES, HASH_ALIASES, QUARANTINE, SAMPLED_OUT
 
 ACCEPTED, PARTIAL, REFUSED = "accepted", "partial", "refused"
-RECORD = pl.DataFrame(DELIVERIES.schema.empty_table()).schema
+RECORD = pl.Schema(DELIVERIES.schema)
 
 
 def earlier(walk: Walk, contract: Contract, days: Sequence[date]) -> pl.DataFrame:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.dataset as ds
+import pyarrow.compute as pc
 
 from mlobs_pipelines.contracts.odcs import Contract, Table
 from mlobs_pipelines.steps.ingest.intake import Taken
@@ -331,8 +331,8 @@ def delivered_on(batch: Batch, days: Sequence[str]) -> set[str]:
 def stored_of(batch: Batch, day: str, delivered_on: str, delivery: str) -> Iterator[pl.DataFrame]:
     """Yield the stored rows of one delivery on one event day, those that stand back too, in their order."""
     lake, model = batch.walk.lake, batch.walk.model
-    row = ds.field(IDENTITY[2])
-    mine = (ds.field(IDENTITY[0]) == delivered_on) & (ds.field(IDENTITY[1]) == delivery)
+    row = pc.field(IDENTITY[2])
+    mine = (pc.field(IDENTITY[0]) == delivered_on) & (pc.field(IDENTITY[1]) == delivery)
     stored = [
         lake.dataset(model, layout, where={"day": day})
         for layout in (batch.layout, batch.repeats)

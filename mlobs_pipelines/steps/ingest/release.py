@@ -12,7 +12,7 @@ from functools import cache, partial
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.dataset as ds
+import pyarrow.compute as pc
 
 from mlobs_pipelines.contracts.odcs import Contract, Dataset, Table
 from mlobs_pipelines.contracts.rows import Seen
@@ -157,7 +157,7 @@ def _pairs(walk: Walk) -> pl.DataFrame:
 def _waiting(walk: Walk, dataset: Dataset, day: date) -> Iterator[pl.DataFrame]:
     where = {"dataset": dataset, "day": day.isoformat()}
     stored = walk.lake.dataset(walk.model, QUARANTINE, where=where)
-    wanted = ds.field("released_at").is_null()
+    wanted = pc.field("released_at").is_null()
     for part in stored.to_batches(filter=wanted, batch_size=BATCH_ROWS):
         yield pl.DataFrame(pa.Table.from_batches([part]))
 
