@@ -18,7 +18,7 @@ FLIGHTS = Path(__file__).parents[1] / "data_contracts" / "flight_delays"
 
 
 def folders(root: Path, models: int) -> None:
-    """Write the folders of some models, alike but for their names."""
+    """Write the folders of some models, alike but for their names; no two contracts are the same."""
     for number in range(models):
         folder = root / f"model_{number:02d}"
         shutil.copytree(FLIGHTS, folder)
@@ -28,6 +28,9 @@ def folders(root: Path, models: int) -> None:
             "end_date: 2014-01-14", "end_date: 2014-01-31"
         )  # a year from the first of February
         monitor.write_text(text)
+        for contract in folder.glob("*.odcs.yaml"):
+            named = contract.read_text().replace("id: flight-delays-", f"id: {folder.name}-", 1)
+            contract.write_text(named)
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """The rules of a table as a Pandera schema, and the rows of a delivery that break them.
 
 Failures are rows of (row, rule, column): never a value, because they end up in logs and reports. Types are
-`coercion`; rules about the accepted rows of a day are `day_rules` and `expectations`. Pandera is imported with
-the first rows that are checked, because it brings pandas along and takes as long as all else.
+`coercion`; rules about the accepted rows of a day are `day_rules` and `expectations`. Pandera is imported
+when the first rows are checked, because it brings pandas along and takes as long as all else.
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -1,6 +1,7 @@
 """Contracts and monitors: the demo's documents, and what is read from documents."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import FrozenInstanceError
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
@@ -12,10 +13,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlobs_pipelines.contracts import odcs_schema
 from mlobs_pipelines.contracts.cron import check_cron
 from mlobs_pipelines.contracts.durations import format_duration, parse_duration
 from mlobs_pipelines.contracts.folder import ModelSpec, check_folder, load_model, load_models
 from mlobs_pipelines.contracts.monitor_reader import check_metrics
+from mlobs_pipelines.contracts.odcs import DATASETS
 from tests.contracts.conftest import DEMO, METRICS, SMALL
 
 
@@ -31,6 +34,26 @@ def test_the_demo_contracts_conform_to_the_standard(dataset: str):
     schema = json.loads(files("open_data_contract_standard").joinpath("schema.json").read_text())
     document = yaml.safe_load((DEMO / f"{dataset}.odcs.yaml").read_text(encoding="utf-8"))
     jsonschema.Draft201909Validator(schema).validate(document)
+
+
+@given(st.data())
+def test_the_quick_look_at_the_standard_finds_the_same_documents_right(data: st.DataObject):
+    """Whatever is written anywhere into a contract, both validators agree on whether it conforms."""
+    document = yaml.safe_load((DEMO / f"{data.draw(st.sampled_from(DATASETS))}.odcs.yaml").read_text())
+    plain = json.loads(json.dumps(document, default=str))
+    place = data.draw(st.sampled_from(list(_mappings(plain))))
+    key = data.draw(st.sampled_from([*place, "zzz", "name", "rule", "logicalType", "items", "query"]))
+    place[key] = data.draw(st.sampled_from(["x", "date", 3, None, True, [], {}, {"zzz": 1}, [{"name": "x"}]]))
+    found = odcs_schema._quick_validator().is_valid(plain)
+    assert found == odcs_schema._validator().is_valid(plain)
+
+
+def _mappings(value: object) -> Iterator[dict[str, object]]:
+    if isinstance(value, dict):
+        yield value
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for part in parts:
+        yield from _mappings(part)
 
 
 def test_the_demo_folder_has_no_problems():
