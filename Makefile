@@ -6,11 +6,12 @@ READY := $(VENV)/.ready
 FROM ?= 2013-03-01
 TO ?= 2013-07-31
 
-.PHONY: help demo test cases ui lint format bench lock clean
+.PHONY: help demo test coverage cases ui lint format bench lock clean
 
 help:
 	@echo "make demo    real flights, a season backfilled through Dagster, SLIs printed, report written"
-	@echo "make test    everything CI runs after lint: the whole test suite with coverage"
+	@echo "make test    everything CI runs after lint: the whole test suite"
+	@echo "make coverage the same, and which lines no test has run: half as long again"
 	@echo "make cases   every bad delivery with what becomes of it: outcome, reason, counts that add up"
 	@echo "make ui      dagster dev on the demo's data: graph, partitions, checks, schedules"
 	@echo "make lint    ruff, format, types, import floors, contracts, definitions"
@@ -28,9 +29,15 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)
 	$(BIN)/mlobs demo --from $(FROM) --to $(TO)
 
+# Three processes, also on two cores: one of them usually waits for servers.
+PYTEST := $(BIN)/python -m pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder
+
 test: $(READY)
+	$(PYTEST)
+
+coverage: $(READY)
 	$(BIN)/coverage erase
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report=
+	$(PYTEST) --cov --cov-report=
 	$(BIN)/coverage report --include='mlobs_pipelines/core/*' --skip-covered
 	$(BIN)/coverage report --skip-covered --fail-under=90
 

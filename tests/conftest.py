@@ -15,11 +15,32 @@ settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("same")
 
 SEED = 20130101
+EARLY = ("installed", "deploy", "defs", "tasks", "cli", "steps")
+TOGETHER = ("defs", "tasks", "cli")
 
 
 def pytest_addoption(parser):
     """Let a person keep the pictures that browser tests take."""
     parser.addoption("--pictures", metavar="FOLDER", help="keep the pictures of Dagster's pages there")
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with files that wait for servers, then with those with long set-ups; short ones fill the end."""
+    places = {name: place for place, name in enumerate(EARLY)}
+    items.sort(key=lambda item: places.get(item.path.parent.name, len(EARLY)))
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """Give each process whole files, and whole folders where files share what takes long to set up."""
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - not there where one process runs all
+
+    class Whole(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.split("::")[0]
+            folder = file.split("/")[-2]
+            return folder if folder in TOGETHER else file
+
+    return Whole(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -15,16 +15,16 @@ from mlobs_pipelines.store.metric_store import MetricStore
 from tests.steps import loans
 
 
-def redeclared(scored, home: Path, *, before: str = "", objectives: str = ""):
-    """A copy of the lake, whose monitor has more keys before `windows` and more objectives."""
+def redeclared(scored, home: Path, **edited):
+    """A copy of the lake, whose monitor somebody edited."""
     shutil.copytree(scored.lake.root, home / "lake")
-    return declared(dataclasses.replace(scored, lake=Lake(str(home / "lake"))), home, before, objectives)
+    return declared(dataclasses.replace(scored, lake=Lake(str(home / "lake"))), home, **edited)
 
 
 def declared(
     walk, home: Path, before: str = "", objectives: str = "", changes: Mapping[str, str] | None = None
 ):
-    """The same walk after somebody edited monitor.yaml."""
+    """The same walk with more keys before `windows`, more objectives, and other texts changed."""
     folder = home / f"edit-{len(list(home.iterdir()))}" / "loan_risk"
     shutil.copytree(loans.CONTRACTS, folder)
     monitor = folder / "monitor.yaml"

@@ -14,7 +14,7 @@ from mlobs_pipelines.steps.log import log
 from mlobs_pipelines.store.metric_store import MetricStore
 from tests.steps import journey, loans
 
-MONTHS_END = loans.DAYS[2:7]  # a leap day and the first days of a month
+MONTHS_END = loans.DAYS[3:6]  # a leap day, the day before and the first of a month
 
 
 @pytest.fixture(scope="module")
@@ -43,15 +43,14 @@ def test_runs_of_one_day_equal_one_run_of_all_days(few, landing, tmp_path):
     assert differences(walk, few) == []
 
 
-def test_a_day_may_be_walked_to_its_end_before_the_next(scored, landing, tmp_path):
+def test_a_day_may_be_walked_to_its_end_before_the_next(few, landing, tmp_path):
     """Scoring each day before the next one is joined, in a shuffled order, ends in the same tables."""
     walk = loans.walk_of(tmp_path, landing, run_id="another")
     measure_baselines(walk)
-    journey.deliver_all(walk)
-    journey.days_of(walk, loans.DAYS[1:5])
-    for position in (7, 0, 8, 5, 6):
-        journey.days_of(walk, [loans.DAYS[position]])
-    assert differences(walk, scored) == []
+    journey.deliver_all(walk, predicted=MONTHS_END)
+    for position in (2, 0, 1):
+        journey.days_of(walk, [MONTHS_END[position]])
+    assert differences(walk, few) == []
 
 
 def test_running_again_changes_nothing(few, landing, tmp_path):
@@ -69,10 +68,10 @@ def test_late_labels_add_history_and_keep_what_was_known(landing, tmp_path):
     """A later knowledge time adds rows; reading as of the earlier one still gives the earlier numbers."""
     early = loans.AS_OF.replace(day=1)
     walk = loans.walk_of(tmp_path, landing, as_of=early)
-    journey.go(walk)
+    journey.go(walk, predicted=MONTHS_END)
     store = MetricStore(walk.lake)
     first = store.query(walk.model, as_of=early)
-    journey.go(loans.walk_of(tmp_path, landing))
+    journey.go(loans.walk_of(tmp_path, landing), predicted=MONTHS_END)
     assert store.query(walk.model, as_of=early).drop(["run_id"]).equals(first.drop(["run_id"]))
     latest = store.query(walk.model)
     known = [pc.sum(t.filter(pc.equal(t["metric"], "base_rate"))["n"]).as_py() for t in (first, latest)]
@@ -90,16 +89,16 @@ def test_rescoring_some_days_of_a_scored_lake_keeps_the_rest(scored, landing, tm
 def test_a_withdrawn_day_leaves_no_metric_behind(landing, tmp_path):
     """Once an empty file stands in for a day's predictions, all tables are as if it had always been empty."""
     emptied = loans.copy_of(landing, tmp_path / "landing")
-    path = loans.day_file(emptied, loans.DAYS[4])
+    path = loans.day_file(emptied, MONTHS_END[1])
     pl.read_parquet(path).clear().write_parquet(path)
     never, withdrawn = (
         loans.walk_of(tmp_path / name, zone) for name, zone in (("never", emptied), ("withdrawn", landing))
     )
-    journey.go(never)
-    journey.go(withdrawn)
+    journey.go(never, predicted=MONTHS_END)
+    journey.go(withdrawn, predicted=MONTHS_END)
     withdrawn = loans.walk_of(tmp_path / "withdrawn", emptied)
-    ingest(withdrawn, "predictions", [loans.DAYS[4]])
-    journey.days_of(withdrawn, [loans.DAYS[4]])
+    ingest(withdrawn, "predictions", [MONTHS_END[1]])
+    journey.days_of(withdrawn, [MONTHS_END[1]])
     assert differences(withdrawn, never) == []
 
 

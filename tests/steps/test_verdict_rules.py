@@ -24,17 +24,30 @@ OBJECTIVES = {
 }
 
 
+TOGETHER = (
+    ("previous", "ratio", "baseline", "quality", "champion", "improving"),
+    ("sigmas", "failing"),
+    ("seasonal",),
+    ("min_n",),
+)  # a window of a metric is judged by one objective
+
+
 @pytest.fixture(scope="module")
 def judged(scored, tmp_path_factory):
     """Rows of a metric that one objective judges, by the objective's name."""
     found = {}
-    for name, objective in OBJECTIVES.items():
-        home = tmp_path_factory.mktemp(name)
-        walk = redeclared(scored, home, objectives=f"  - {objective}\n")
-        metric, window = (objective.split(f"{key}: ")[1].split(",")[0] for key in ("metric", "window"))
+    for names in TOGETHER:
+        objectives = "".join(f"  - {OBJECTIVES[name]}\n" for name in names)
+        fewer = {"[1d, 7d, 28d, 1mo]": "[1d, 7d]"}
+        walk = redeclared(scored, tmp_path_factory.mktemp(names[0]), objectives=objectives, changes=fewer)
         score(walk, DAYS)
-        found[name] = metrics_of(walk, metrics=[metric], windows=[window])
+        found |= {name: metrics_of(walk, **_judged_by(OBJECTIVES[name])) for name in names}
     return found
+
+
+def _judged_by(objective):
+    """Metric and window of an objective."""
+    return {f"{key}s": [objective.split(f"{key}: ")[1].split(",")[0]] for key in ("metric", "window")}
 
 
 def _told(rows):
