@@ -15,6 +15,7 @@ from mlobs_pipelines.contracts.problems import KeyPath, Problem, listed, suggest
 if TYPE_CHECKING:  # what was checked before is not checked again, and then it is not needed
     from jsonschema import Draft201909Validator
     from jsonschema.exceptions import ValidationError
+    from jsonschema_rs import Draft201909Validator as Draft201909ValidatorRs
 
 _KEYS = ("additionalProperties", "unevaluatedProperties")
 _INSTEAD = {
@@ -58,7 +59,7 @@ def _errors(data: dict[str, Any]) -> tuple["ValidationError", ...]:
 def _errors_of(text: str) -> tuple["ValidationError", ...]:
     """Hold a document against the standard once: that takes longer than all else that is read in it."""
     data = json.loads(text)
-    if _quick_validator().is_valid(data):
+    if _conforms(data):
         return ()
     leaves = (leaf for error in _validator().iter_errors(data) for leaf in _leaves(error))
     return tuple(leaf for leaf in leaves if not _untyped(data, tuple(leaf.absolute_path)))
@@ -79,32 +80,16 @@ def _validator() -> "Draft201909Validator":
     return Draft201909Validator(_standard())
 
 
+def _conforms(data: dict[str, Any]) -> bool:
+    """Whether a document has no error: a hundred times as fast as listing them, which few documents need."""
+    return _quick_validator().is_valid(data)
+
+
 @cache
-def _quick_validator() -> "Draft201909Validator":
-    """Return a validator that finds the same documents right as `_validator`, more than twice as fast.
+def _quick_validator() -> "Draft201909ValidatorRs":
+    from jsonschema_rs import Draft201909Validator  # noqa: PLC0415 - not always needed
 
-    To tell which keys nothing has looked at, the other one holds every value against all alternatives again.
-    Of keys that are declared outright it is known.
-    """
-    from jsonschema import Draft201909Validator, validators  # noqa: PLC0415 - as above
-
-    thorough = Draft201909Validator.VALIDATORS["unevaluatedProperties"]
-
-    def unevaluated(validator: Any, wanted: object, value: Any, schema: dict[str, Any]) -> Iterator[Any]:  # noqa: ANN401 - any plain data
-        if not isinstance(value, dict) or value.keys() <= _declared(schema):
-            return
-        yield from thorough(validator, wanted, value, schema)
-
-    changed = {"unevaluatedProperties": unevaluated}
-    quick = validators.extend(Draft201909Validator, changed)  # type: ignore[no-untyped-call] # it is untyped
-    return cast("Draft201909Validator", quick(_standard()))
-
-
-def _declared(schema: dict[str, Any]) -> set[str]:
-    """Return the keys that a schema names, itself or by a schema that it holds every value against."""
-    always = (part["$ref"] for part in (schema, *schema.get("allOf", ())) if "$ref" in part)
-    others = (_standard()["$defs"][name.removeprefix("#/$defs/")] for name in always)
-    return set(schema.get("properties", ())).union(*(_declared(other) for other in others))
+    return Draft201909Validator(_standard())
 
 
 @cache
