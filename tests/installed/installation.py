@@ -91,7 +91,7 @@ class Installation:
         """End a process in good order, and start it with more in its environment."""
         process = self.processes.pop(name)
         process.terminate()
-        process.wait(60)
+        process.wait(90)  # it waits a minute for those that still listen to it
         before, self.environment = self.environment, {**self.environment, **dict(environment)}
         self.start(name)
         self.environment = before
