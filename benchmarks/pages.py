@@ -129,7 +129,7 @@ def _wanted(last: str) -> dict[str, tuple[str, list[str]]]:
         "all jobs": ("/jobs", ["model_00_daily"]),
         "all schedules and sensors": ("/automation", ["model_00_ingest_schedule", "Scheduled"]),
         "all assets": ("/assets", ["model_00", "Never materialized"]),
-        "the graph of all models": ("/asset-groups", [last]),
+        "the graph of all models": ("/asset-groups", ["Global asset lineage", "model_00"]),
         "a model's graph": (f"/locations/mlobs/asset-groups/{last}", ["statistics", "slo_status"]),
         "a year of an asset's partitions": (f"{METRICS}?view=partitions", ["Materialized (365)"]),
         "an asset's checks": (f"{METRICS}?view=checks", ["calibration", "Not Evaluated"]),

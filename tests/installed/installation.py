@@ -88,10 +88,8 @@ class Installation:
         }
 
     def restart(self, name, environment=()):
-        """End a process in good order, and start it with more in its environment."""
-        process = self.processes.pop(name)
-        process.terminate()
-        process.wait(90)  # it waits a minute for those that still listen to it
+        """End a process that does nothing at the moment, and start it with more in its environment."""
+        self.kill(name)
         before, self.environment = self.environment, {**self.environment, **dict(environment)}
         self.start(name)
         self.environment = before
