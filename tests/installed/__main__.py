@@ -94,7 +94,7 @@ def second_daemon():
 
 
 def clock_behind(hours):
-    """The clock of what works is behind the others until the run has ended; then it is right, and runs again."""
+    """The clock of what works is behind the others until its run has ended; then right, for a new run."""
 
     def ready(plant):
         plant.restart("code-server", {"LD_PRELOAD": str(FAKETIME), "FAKETIME": f"-{hours}h"})
