@@ -63,6 +63,7 @@ class Case:
     mend: object = None
     launches: int = 1
     ready: object = None
+    needs: str = ""
 
 
 def killed(*names):
@@ -102,7 +103,7 @@ def clock_behind(hours):
     def mend(plant):
         plant.restart("code-server")
 
-    return Case(f"worker's clock {hours} h behind", lambda _: None, mend, launches=2, ready=ready)
+    return Case(f"worker's clock {hours} h behind", lambda _: None, mend, 2, ready, "libfaketime")
 
 
 def mounted(fault, options, relief):
@@ -114,7 +115,7 @@ def mounted(fault, options, relief):
     def mend(plant):
         _remount(plant, relief)
 
-    return Case(fault, strike, mend, launches=2)
+    return Case(fault, strike, mend, launches=2, needs="root")
 
 
 def _remount(plant, options):
@@ -225,20 +226,15 @@ def suffer(folder, last, asked, console):
     plant.told = []
     disk = plant.home / "lake"
     with plant.running("code-server", "webserver", "daemon"), mounted_disk(disk) as limited:
+        has = {"": True, "root": limited, "libfaketime": FAKETIME}
         for case in (Case("none", lambda _: None), *CASES):
-            if lacks := _lacking(case, limited):
-                console.print(f"not here: {case.fault} (needs {lacks})")
+            if not has[case.needs]:
+                console.print(f"not here: {case.fault} (needs {case.needs})")
                 continue
             if case.fault == "none" or not asked.only or any(part in case.fault for part in asked.only):
                 outcome = endure(plant, reference, whole, case)
                 console.print(outcome)
                 yield outcome
-
-
-def _lacking(case, limited):
-    if case.launches > 1 and not limited:
-        return "root"
-    return "libfaketime" if case.ready and not FAKETIME else ""
 
 
 @contextmanager
