@@ -12,7 +12,6 @@ from datetime import date, datetime
 from pathlib import Path
 
 import dagster as dg
-import psutil
 import yaml
 from dagster._core.errors import DagsterExecutionInterruptedError  # not exported
 
@@ -20,6 +19,7 @@ from mlobs_pipelines.contracts.folder import ModelSpec
 from mlobs_pipelines.defs.backfills import Asked, Part, left_over, open_parts, split
 from mlobs_pipelines.defs.jobs import job_name
 from mlobs_pipelines.defs.lineage import asset_key
+from mlobs_pipelines.defs.process import lives, named
 from mlobs_pipelines.defs.resources import AS_OF_TAG, Site
 from mlobs_pipelines.defs.watched import ended
 from mlobs_pipelines.settings import Settings
@@ -136,7 +136,7 @@ def _executed(
         **part.tags,
         AS_OF_TAG: asked.moment.isoformat(),
         BACKFILL: spelled_range(asked),
-        PROCESS: f"{socket.gethostname()}:{os.getpid()}",
+        PROCESS: f"{socket.gethostname()}:{named(os.getpid())}",
     }
     keys = [asset_key(spec.model, name) for name in part.assets]
     return run(opened, defs, job_name(spec.model, part.job), tags, keys)
@@ -222,6 +222,6 @@ def release(opened: dg.DagsterInstance) -> None:
     going = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING])
     for found in opened.get_runs(going):
         host, _, process = found.tags.get(PROCESS, "").rpartition(":")
-        if host == socket.gethostname() and not psutil.pid_exists(int(process)):
+        if host == socket.gethostname() and not lives(process):
             opened.report_run_failed(found, "the process of the command has ended before the run")
             opened.event_log_storage.free_concurrency_slots_for_run(found.run_id)

@@ -12,7 +12,10 @@ from dagster._core.events import DagsterEventType, EngineEventData  # no public 
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus  # the interface has no public name
 from dagster._core.storage.tags import GRPC_INFO_TAG
 
+from mlobs_pipelines.defs.process import lives, named
+
 HERE = ("localhost", "127.0.0.1", "::1")
+WATCHED = "process"  # in an event's metadata: the worker that was seen at the first look
 
 
 class WatchedRunLauncher(DefaultRunLauncher):
@@ -26,16 +29,18 @@ class WatchedRunLauncher(DefaultRunLauncher):
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
         """Say whether the process of a started run lives.
 
-        A worker on another machine is its code server's to watch: it counts as running, up to the time limit
-        of `run_monitoring`.
+        The first look notes in the run's log which process it saw; later ones hold what they see against it,
+        so that another process with the same number is not taken for the worker. A worker on another machine
+        is its code server's to watch: it counts as running, up to the time limit of `run_monitoring`.
         """
-        reported = self._reported(run) if _is_here(run) else None
-        if reported is None or _lives(*reported):
+        reported = self._reported(run) if _is_here(run) else {}
+        number = reported.get("pid")
+        if number is None or self._lives(run, int(number), reported.get(WATCHED)):
             return CheckRunHealthResult(WorkerStatus.RUNNING)
-        return CheckRunHealthResult(WorkerStatus.FAILED, f"worker process {reported[0]} is gone")
+        return CheckRunHealthResult(WorkerStatus.FAILED, f"worker process {number} is gone")
 
-    def _reported(self, run: DagsterRun) -> tuple[int, float] | None:
-        """Process id that the run's worker reported last, and when."""
+    def _reported(self, run: DagsterRun) -> dict[str, str]:
+        """What the run's log says last of its worker: its number, and its name if it was seen."""
         records = self._instance.get_records_for_run(
             run.run_id, of_type=DagsterEventType.ENGINE_EVENT, ascending=False
         ).records
@@ -43,22 +48,21 @@ class WatchedRunLauncher(DefaultRunLauncher):
             event = record.event_log_entry.dagster_event
             data = event.event_specific_data if event else None
             if isinstance(data, EngineEventData) and "pid" in data.metadata:
-                return int(str(data.metadata["pid"].value)), record.timestamp
-        return None
+                return {key: str(value.value) for key, value in data.metadata.items()}
+        return {}
+
+    def _lives(self, run: DagsterRun, number: int, seen: str | None) -> bool:
+        if seen is not None:
+            return lives(seen)
+        try:
+            seen = named(number)
+        except psutil.NoSuchProcess:
+            return False
+        noted = EngineEventData({**EngineEventData.in_process(number).metadata, WATCHED: seen})
+        self._instance.report_engine_event(f"Watching the run's process (pid: {number}).", run, noted)
+        return lives(seen)
 
 
 def _is_here(run: DagsterRun) -> bool:
     server = json.loads(run.tags.get(GRPC_INFO_TAG, "{}"))
     return "socket" in server or server.get("host") in HERE
-
-
-def _lives(process: int, reported: float) -> bool:
-    """Whether the process runs, and is not a later one with the same number.
-
-    One that has ended and was not waited for does not run.
-    """
-    try:
-        found = psutil.Process(process)
-        return found.status() != psutil.STATUS_ZOMBIE and found.create_time() <= reported
-    except psutil.NoSuchProcess:
-        return False

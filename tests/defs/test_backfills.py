@@ -16,6 +16,7 @@ from mlobs_pipelines.cli import app
 from mlobs_pipelines.defs.launch import BY_COMMAND, PROCESS, release
 from mlobs_pipelines.defs.launch import instance as open_instance
 from mlobs_pipelines.defs.partitions import daily
+from mlobs_pipelines.defs.process import named
 from tests.defs.conftest import CONTRACTS, MODEL, site_at
 
 DAYS = ["2013-06-20", "2013-06-21", "2013-06-22"]
@@ -138,8 +139,8 @@ def _interrupt_after(table):
 def test_what_a_killed_command_held_is_free_again(installed):
     """A run whose process is gone is ended by the next backfill, and its slot in the pool is given back."""
     with open_instance(installed) as opened:
-        gone = opened.create_run_for_job(dg.job(name="walk")(lambda: None), tags=_tags(2**22 + 1))
-        here = opened.create_run_for_job(dg.job(name="walk")(lambda: None), tags=_tags(os.getpid()))
+        gone = opened.create_run_for_job(dg.job(name="walk")(lambda: None), tags=_tags(f"{2**22 + 1}+1.00"))
+        here = opened.create_run_for_job(dg.job(name="walk")(lambda: None), tags=_tags(named(os.getpid())))
         for run in (gone, here):
             opened.report_dagster_event(_started(run), run_id=run.run_id)
         claims = opened.event_log_storage
