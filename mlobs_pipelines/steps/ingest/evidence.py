@@ -98,18 +98,25 @@ def write_records(
 
 def write_quarantine(batch: Batch, days: Sequence[date], taken: Sequence[Taken], found: pl.DataFrame) -> None:
     """Publish the rows in quarantine of some days."""
-    dataset, lake, model = batch.contract.dataset, batch.walk.lake, batch.walk.model
-    for day in texts(days):
+    gone = found.filter(~pl.col("at_source"))
+    bad = {one.slot.day.isoformat() for one in taken if one.bad.rows and not one.refused}
+    held = bad.union(gone["day"])
+    clean = [(batch.contract.dataset, day) for day in texts(days) if day not in held]
+    batch.walk.lake.replace(batch.walk.model, QUARANTINE, clean, QUARANTINE.empty(), commit=batch.commit)
+    for day in sorted(held):
         mine = [one for one in taken if one.slot.day.isoformat() == day and not one.refused]
-        marks = _marks(batch, day)
-        gone = found.filter((pl.col("day") == day) & ~pl.col("at_source"))
-        kept = _quarantine(batch, marks.join(gone, on=["delivery", "sha256"], how="semi"))
-        rows = partial(_kept_and_bad, batch, kept, mine, marks)
-        if kept.num_rows + sum(one.bad.rows for one in mine) > LARGE_ASIDE:
-            lake.stream(model, QUARANTINE, (dataset, day), rows, commit=batch.commit)
-        else:
-            every = pa.concat_tables(rows())
-            lake.replace(model, QUARANTINE, [(dataset, day)], every, commit=batch.commit)
+        _write_quarantine(batch, day, mine, gone.filter(pl.col("day") == day))
+
+
+def _write_quarantine(batch: Batch, day: str, taken: Sequence[Taken], gone: pl.DataFrame) -> None:
+    lake, model, partition = batch.walk.lake, batch.walk.model, (batch.contract.dataset, day)
+    marks = _marks(batch, day)
+    kept = _quarantine(batch, marks.join(gone, on=["delivery", "sha256"], how="semi"))
+    rows = partial(_kept_and_bad, batch, kept, taken, marks)
+    if kept.num_rows + sum(one.bad.rows for one in taken) > LARGE_ASIDE:
+        lake.stream(model, QUARANTINE, partition, rows, commit=batch.commit)
+    else:
+        lake.replace(model, QUARANTINE, [partition], pa.concat_tables(rows()), commit=batch.commit)
 
 
 def _kept_and_bad(
