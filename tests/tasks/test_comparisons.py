@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import polars as pl
 import pytest
+import yaml
 
 from mlobs_pipelines.contracts.folder import load_model
 from mlobs_pipelines.core.metrics import METRICS
@@ -18,24 +19,23 @@ from tests.tasks.models import CLASS_COLUMNS, CLASSES, DAYS, HERE
 DAY, BEFORE = DAYS[20], DAYS[19]
 KINDS = {
     "previous": ("previous", "b", (BEFORE, BEFORE)),
-    "rolling": ("{days: 3}", "b", (DAYS[17], BEFORE)),
-    "window": ("{from: 2024-03-02, to: 2024-03-05}", "b", (DAYS[1], DAYS[4])),
+    "rolling": ({"days": 3}, "b", (DAYS[17], BEFORE)),
+    "window": ({"from": DAYS[1], "to": DAYS[4]}, "b", (DAYS[1], DAYS[4])),
     "champion": ("champion", "a", (DAY, DAY)),
 }
 OBJECTIVES = {
-    "iris_species": "accuracy, window: 1d, relative_to: champion, fail_below_change: 0.3",
-    "wine_quality": "mae, window: 1d, relative_to: champion, fail_above_change: 3",
+    "iris_species": {"metric": "accuracy", "fail_below_change": 0.3},
+    "wine_quality": {"metric": "mae", "fail_above_change": 3},
 }
 
 
-def rescored(model, home, before="", objective=""):
-    """Rows of one day's windows after the monitor was edited, scored from what is stored."""
+def rescored(model, home, **said):
+    """Rows of one day's window after the monitor was edited, scored from what is stored."""
     folder = home / model.walk.model
     shutil.copytree(HERE / model.walk.model, folder)
-    monitor = folder / "monitor.yaml"
-    text = monitor.read_text(encoding="utf-8").replace("windows:", f"{before}\nwindows:")
-    text = text.replace("objectives:\n", f"objectives:\n{objective}")
-    monitor.write_text(text, encoding="utf-8")
+    monitor = yaml.safe_load((folder / "monitor.yaml").read_text(encoding="utf-8"))
+    monitor |= {"windows": ["1d"], "segments": [], "objectives": [], **said}
+    (folder / "monitor.yaml").write_text(yaml.safe_dump(monitor), encoding="utf-8")
     shutil.copytree(model.walk.lake.root, home / "lake")
     walk = dataclasses.replace(model.walk, lake=Lake(str(home / "lake")), spec=load_model(folder, METRICS))
     score(walk, [DAY])
@@ -55,7 +55,7 @@ def scored(model, version, first, last):
 def test_classes_are_held_against_other_days(iris, tmp_path, kind):
     """PSI of predicted and of true classes is that of the rows of both sides, whatever is compared with."""
     said, version, span = KINDS[kind]
-    found = rescored(iris, tmp_path, before=f"compared_with: {said}")
+    found = rescored(iris, tmp_path, compared_with=said)
     now, then = scored(iris, "b", DAY, DAY), scored(iris, version, *span)
 
     def predicted(rows):
@@ -76,7 +76,7 @@ def test_numbers_are_held_against_other_days(wine, tmp_path, kind):
     from scipy.stats import ks_2samp  # noqa: PLC0415 - heavy
 
     said, version, span = KINDS[kind]
-    found = rescored(wine, tmp_path, before=f"compared_with: {said}")
+    found = rescored(wine, tmp_path, compared_with=said)
     now, then = (
         rows["score"].to_numpy() for rows in (scored(wine, "b", DAY, DAY), scored(wine, version, *span))
     )
@@ -89,9 +89,9 @@ def test_numbers_are_held_against_other_days(wine, tmp_path, kind):
 def test_a_change_from_the_champion_is_judged(name, request, tmp_path):
     """An objective relative to the champion takes the champion's value of the same window."""
     model = request.getfixturevalue(name)
-    line = OBJECTIVES[model.walk.model]
-    found = rescored(model, tmp_path, objective=f"  - {{metric: {line}}}\n")
-    metric = line.split(",")[0]
+    objective = {"window": "1d", "relative_to": "champion", **OBJECTIVES[model.walk.model]}
+    found = rescored(model, tmp_path, objectives=[objective])
+    metric = objective["metric"]
     own, champion = (found[version, metric, ""] for version in ("b", "a"))
     assert own["verdict"] == "pass"
     limit = champion["value"] + (-0.3 if name == "iris" else 3)
