@@ -1,14 +1,19 @@
-"""The embedded SQL engine: one short-lived DuckDB connection per query, bounded in memory and threads.
+"""The embedded SQL engine: DuckDB over Arrow tables, bounded in memory and threads.
 
-Queries live beside the step they serve (`joins`); no table is ever stored in DuckDB.
+A large question gets an engine of its own, whose memory goes with it. Small ones share one, because starting
+it takes longer than they do. Queries live beside the step they serve (`joins`); no table is ever stored.
 """
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+
+SMALL = 4 << 20  # bytes of input
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +49,21 @@ class Duck:
         pyarrow.Table
         """
         self.spill.mkdir(parents=True, exist_ok=True)
-        config: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": self.memory,
-            "threads": self.threads,
-            "temp_directory": str(self.spill),
-        }
-        with duckdb.connect(config=config) as connection:
+        with self._connected(sum(table.nbytes for table in tables.values())) as connection:
             for name, table in tables.items():
                 connection.register(name, table)
             return connection.sql(sql).to_arrow_table()
+
+    def _connected(self, size: int) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        limits = self.memory, self.threads, str(self.spill)
+        return _kept(*limits).cursor() if size <= SMALL else _started(*limits)
+
+
+def _started(memory: str, threads: int, spill: str) -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(config={"memory_limit": memory, "threads": threads, "temp_directory": spill})
+
+
+_kept = lru_cache(maxsize=1)(_started)
 
 
 def identifier(name: str) -> str:

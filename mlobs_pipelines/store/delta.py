@@ -54,6 +54,39 @@ class StoredFile:
     bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class TableState:
+    """A table at one of its versions: its columns, and the files that are its rows.
+
+    Attributes
+    ----------
+    version
+        The version.
+    schema, keys
+        All columns, and the names of the partition columns.
+    sort_by, volatile
+        Of the layout that it was last written with.
+    files
+        Live files by partition, then by path.
+    """
+
+    version: int
+    schema: pa.Schema
+    keys: Key
+    sort_by: Key
+    volatile: Key
+    files: tuple[StoredFile, ...]
+
+    def layout(self, name: str) -> TableLayout:
+        """The layout that the table was last written with."""
+        return TableLayout(name, self.schema, self.keys, self.sort_by, self.volatile)
+
+    def fits(self, layout: TableLayout) -> bool:
+        """Whether rows of a layout can be written without a change to the table."""
+        mine = (self.schema, self.keys, self.sort_by, self.volatile)
+        return mine == (layout.schema, layout.keys, layout.sort_by, layout.volatile)
+
+
 def open_table(address: str, options: Mapping[str, str], version: int | None = None) -> DeltaTable:
     """Open a table at a version (the latest by default).
 
@@ -113,16 +146,17 @@ def table_schema(table: DeltaTable) -> pa.Schema:
     return pa.schema(table.schema().to_arrow())
 
 
-def stored_layout(table: DeltaTable, name: str) -> TableLayout:
-    """The layout a table was last written with, as kept in its properties."""
+def state_of(table: DeltaTable, address: str) -> TableState:
+    """What readers need of an open table; it stays as it is when the table is written to."""
     metadata = table.metadata()
     kept = json.loads(metadata.configuration.get(_LAYOUT_PROPERTY, "{}"))
-    return TableLayout(
-        name,
+    return TableState(
+        int(table.version()),
         table_schema(table),
         tuple(metadata.partition_columns),
         tuple(kept.get("sort_by", ())),
         tuple(kept.get("volatile", ())),
+        tuple(live_files(table, address)),
     )
 
 

@@ -14,21 +14,22 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 
 from mlobs_pipelines.store import delta, stream
 from mlobs_pipelines.store.content import content_hash
-from mlobs_pipelines.store.delta import LakeError, StoredFile, TableMissingError
+from mlobs_pipelines.store.delta import LakeError, StoredFile, TableMissingError, TableState
 from mlobs_pipelines.store.layout import LayoutMismatchError, TableLayout, ordered, prepared
 from mlobs_pipelines.store.place import Place
 from mlobs_pipelines.store.remembered import Remembered
+from mlobs_pipelines.store.seen import SeenStates
 from mlobs_pipelines.store.selection import Between, Key, Where, check_filter, checked_keys, matches
 
 if TYPE_CHECKING:  # imports pandas, which takes longer than to read a table
     import pyarrow.dataset as ds
 
 _HASHES = Remembered()
+_STATES = SeenStates()
 
 __all__ = [
     "Between",
@@ -225,9 +226,9 @@ class Lake:
         self, model: str, table: str | TableLayout, *, where: Where | None = None, version: int | None = None
     ) -> "ds.Dataset":
         """The matching partitions as an Arrow dataset, for scans by column and by batch."""
-        opened, files = self._select(model, _name(table), where, version)
-        schema = table.schema if isinstance(table, TableLayout) else delta.table_schema(opened)
-        return self._dataset(opened, files, schema)
+        state, files = self._select(model, _name(table), where, version)
+        schema = table.schema if isinstance(table, TableLayout) else state.schema
+        return self._dataset(state.keys, files, schema)
 
     def files(
         self, model: str, table: str, *, where: Where | None = None, version: int | None = None
@@ -237,7 +238,7 @@ class Lake:
 
     def exists(self, model: str, table: str) -> bool:
         """Whether the table has been created."""
-        return bool(DeltaTable.is_deltatable(self.place.table(model, table), storage_options=self._options()))
+        return _STATES.exists(self.place, self.place.table(model, table))
 
     def partitions(
         self, model: str, table: str, *, where: Where | None = None, version: int | None = None
@@ -250,23 +251,23 @@ class Lake:
         self, model: str, table: str, *, where: Where | None = None, version: int | None = None
     ) -> dict[Key, PartitionVersion]:
         """What each matching partition holds; reads the rows that this process has not seen."""
-        opened, files = self._select(model, table, where, version)
-        layout = delta.stored_layout(opened, table)
-        grouped = _by_key(files)
-        return {key: self._stored(opened, layout, key, grouped[key]) for key in grouped}
+        state, files = self._select(model, table, where, version)
+        layout, grouped = state.layout(table), _by_key(files)
+        return {key: self._stored(state.version, layout, key, grouped[key]) for key in grouped}
 
     def columns(self, model: str, table: str) -> tuple[list[str], list[str]]:
         """Names of the partition columns, and of all columns."""
-        opened = self._open(model, table)
-        return list(opened.metadata().partition_columns), delta.table_schema(opened).names
+        state = self._at(model, table)
+        return list(state.keys), state.schema.names
 
     def version(self, model: str, table: str) -> int:
         """The table's latest version."""
-        return int(self._open(model, table).version())
+        return self._at(model, table).version
 
     def history(self, model: str, table: str, *, limit: int | None = None) -> list[dict[str, Any]]:
         """Commits of a table, latest first, each with what its writer gave as `commit`."""
-        return list(self._open(model, table).history(limit))
+        opened = delta.open_table(self.place.table(model, table), dict(self.place.options))
+        return list(opened.history(limit))
 
     def tables(self, model: str) -> list[str]:
         """Names of a model's tables."""
@@ -276,26 +277,20 @@ class Lake:
         """Size and content of every table of a model, to compare two lakes; reads all rows."""
         return [self._summary(model, name) for name in self.tables(model)]
 
-    def _options(self) -> dict[str, str]:
-        return dict(self.storage_options or {})
-
-    def _open(self, model: str, table: str, version: int | None = None) -> DeltaTable:
-        return delta.open_table(self.place.table(model, table), self._options(), version)
+    def _at(self, model: str, table: str, version: int | None = None) -> TableState:
+        return _STATES.at(self.place, self.place.table(model, table), version)
 
     def _select(
         self, model: str, table: str, where: Where | None, version: int | None
-    ) -> tuple[DeltaTable, list[StoredFile]]:
-        opened = self._open(model, table, version)
-        keys = opened.metadata().partition_columns
-        check_filter(table, keys, where or {})
-        files = delta.live_files(opened, self.place.table(model, table))
-        return opened, [file for file in files if matches(keys, file.key, where or {})]
+    ) -> tuple[TableState, list[StoredFile]]:
+        state = self._at(model, table, version)
+        check_filter(table, state.keys, where or {})
+        return state, [file for file in state.files if matches(state.keys, file.key, where or {})]
 
-    def _dataset(self, opened: DeltaTable, files: Sequence[StoredFile], schema: pa.Schema) -> "ds.Dataset":
+    def _dataset(self, keys: Key, files: Sequence[StoredFile], schema: pa.Schema) -> "ds.Dataset":
         import pyarrow.dataset as ds  # noqa: PLC0415 - slow, and not needed for what DuckDB reads
 
         filesystem, form = self.place.filesystem(), ds.ParquetFileFormat()
-        keys = opened.metadata().partition_columns
         fragments = [
             form.make_fragment(self.place.inside(file.path), filesystem, _expression(keys, file.key))
             for file in files
@@ -310,58 +305,52 @@ class Lake:
         compute: Callable[[], pa.Table],
         commit: Mapping[str, str],
     ) -> dict[Key, PartitionVersion]:
-        opened = delta.ensure_table(address, self._options(), layout)
-        before = opened.version()
+        state = _STATES.ready(self.place, address, layout)
         given = prepared(compute(), layout, wanted)
-        stored = _by_key(delta.live_files(opened, address), wanted)
+        stored = _by_key(state.files, wanted)
         hashes = {key: content_hash(given[key], ignore=layout.volatile) for key in wanted}
-        changed = [
-            key for key in wanted if not self._holds(opened, layout, stored[key], given[key], hashes[key])
-        ]
+        changed = [key for key in wanted if not self._holds(layout, stored[key], given[key], hashes[key])]
         if changed:
-            rows = pa.concat_tables([given[key] for key in changed])
-            delta.overwrite(opened, layout, changed, rows, commit)
-            stored = _by_key(delta.live_files(opened, address), wanted)
+            rows, before = pa.concat_tables([given[key] for key in changed]), state.version
+            state = _STATES.overwrite(self.place, address, before, layout, changed, rows, commit)
+            stored = _by_key(state.files, wanted)
             # After any other commit the files may be another writer's.
-            for key in changed if opened.version() == before + 1 else ():
+            for key in changed if state.version == before + 1 else ():
                 _HASHES.put(stored[key], layout, hashes[key])
-        version = opened.version()
         return {
             key: PartitionVersion(
-                key, given[key].num_rows, _size(stored[key]), hashes[key], version, changed=key in changed
+                key,
+                given[key].num_rows,
+                _size(stored[key]),
+                hashes[key],
+                state.version,
+                changed=key in changed,
             )
             for key in wanted
         }
 
-    def _holds(
-        self,
-        opened: DeltaTable,
-        layout: TableLayout,
-        files: Sequence[StoredFile],
-        rows: pa.Table,
-        wanted: str,
-    ) -> bool:
+    def _holds(self, layout: TableLayout, files: Sequence[StoredFile], rows: pa.Table, wanted: str) -> bool:
         if sum(file.rows for file in files) != rows.num_rows:
             return False
-        return not files or self._hash(opened, layout, files) == wanted
+        return not files or self._hash(layout, files) == wanted
 
-    def _hash(self, opened: DeltaTable, layout: TableLayout, files: Sequence[StoredFile]) -> str:
+    def _hash(self, layout: TableLayout, files: Sequence[StoredFile]) -> str:
         streamed = stream.streamed_hash(files)
         if streamed is not None:
             return streamed
 
         def compute() -> str:
             kept = [name for name in layout.schema.names if name not in layout.volatile]
-            rows = self._dataset(opened, files, layout.schema).to_table(columns=kept)
+            rows = self._dataset(layout.keys, files, layout.schema).to_table(columns=kept)
             return content_hash(ordered(rows, layout))
 
         return _HASHES.get(files, layout, compute)
 
     def _stored(
-        self, opened: DeltaTable, layout: TableLayout, key: Key, files: Sequence[StoredFile]
+        self, version: int, layout: TableLayout, key: Key, files: Sequence[StoredFile]
     ) -> PartitionVersion:
         rows = sum(file.rows for file in files)
-        return PartitionVersion(key, rows, _size(files), self._hash(opened, layout, files), opened.version())
+        return PartitionVersion(key, rows, _size(files), self._hash(layout, files), version)
 
     def _summary(self, model: str, table: str) -> TableSummary:
         version = self.version(model, table)

@@ -233,13 +233,13 @@ def _merge(
 ) -> tuple[int, int]:
     """Write each partition of several small files as one, in its order; return version and partitions."""
     opened = _open(lake, model, table)
-    version, keys = int(opened.version()), _several(_files(lake, model, opened, table))
-    layout = delta.stored_layout(opened, table)
+    state = delta.state_of(opened, lake.place.table(model, table))
+    layout, keys = state.layout(table), _several(state.files)
     for key in [] if dry_run else keys:
         where = dict(zip(layout.keys, key, strict=True))
         rows = ordered(lake.read(model, table, where=where, version=opened.version()), layout)
         delta.overwrite(opened, layout, [key], rows, {**commit, "why": "small files become one"})
-    return version, len(keys)
+    return state.version, len(keys)
 
 
 def _several(files: Sequence[StoredFile]) -> list[Key]:
