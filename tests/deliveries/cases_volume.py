@@ -10,6 +10,7 @@ from tests.deliveries.stage import Stage, csv_with
 from tests.deliveries.toy import MARK, Toy, rows
 
 MANY, LARGE, HALF, TWICE = 2_000, 600_000, 300_000, 5_000  # a half is published as a stream, too
+BAD = 40_000  # of bad rows fewer are enough for that
 
 
 def _below(rate: float, numbers: range) -> int:
@@ -137,23 +138,23 @@ CASES = [
         landed={"2024-03-10": HALF, "2024-03-11": HALF},
     ),
     Case(
-        "300,000 rows that break a rule",
-        lambda it: it.frame(_large(HALF).with_columns(score=pl.lit(2.0))),
+        "40,000 rows that break a rule",
+        lambda it: it.frame(_large(BAD).with_columns(score=pl.lit(2.0))),
         "partial",
-        HALF,
-        quarantined=HALF,
+        BAD,
+        quarantined=BAD,
         toy=Toy("parquet"),
-        rules={"range:score": HALF},
+        rules={"range:score": BAD},
     ),
     Case(
-        "300,000 rows with one value that must be unique",
-        lambda it: it.frame(_large(HALF)),
+        "40,000 rows with one value that must be unique",
+        lambda it: it.frame(_large(BAD)),
         "partial",
-        HALF,
+        BAD,
         accepted=1,
-        quarantined=HALF - 1,
+        quarantined=BAD - 1,
         toy=Toy("parquet", columns={"note": {"unique": True}}),
-        rules={"unique:note": HALF - 1},
+        rules={"unique:note": BAD - 1},
     ),
     Case("300,000 rows of which the last is cut", _cut_short, "refused", HALF - 1, refused=HALF - 1),
     Case(

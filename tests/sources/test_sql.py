@@ -328,27 +328,27 @@ def read(table):
     return sum(frame.height for frame in one.frames())
 assert read("small") == 40_000
 first = peak()
-assert read("wide") == 4_000
+assert read("large") == 300_000
 before = peak()
-assert read("large") == 1_000_000
+assert read("wide") == 4_000
 print(before - first, peak() - before)
 """
 
 
 def test_memory_does_not_grow_with_the_table(run, server):
-    """A million rows, or rows of 100 kB, need hardly more memory than forty thousand short ones."""
+    """Many rows, or rows of 100 kB, need hardly more memory than forty thousand short ones."""
     made = (
         "create table logs.{0} as select n as id, 'name ' || n as name, n / 7.0::float8 as share, "
         "'2013-06-21 00:00+00'::timestamptz + n * interval '50 ms' as written_at "
         "from generate_series(1, {1}) n"
     )
-    run(made.format("small", 40_000), made.format("large", 1_000_000))
+    run(made.format("small", 40_000), made.format("large", 300_000))
     wide = "select id, repeat('x', 100000) as name, written_at from logs.small limit 4000"
     run(f"create table logs.wide as {wide}")
     done = subprocess.run(
         [sys.executable, "-c", PROBE, server], check=False, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
-    wide, large = map(int, done.stdout.split())
-    assert wide < 200
-    assert large < 60
+    large, wide = map(int, done.stdout.split())
+    assert large < 30  # held as they are fetched they would be 75
+    assert wide < 250  # they are 400 of text

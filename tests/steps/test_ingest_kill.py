@@ -5,7 +5,7 @@ import pytest
 from tests import canary
 from tests.steps import kill
 
-TIMES = 8
+TIMES = 6
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ DAYS = 3
 PLACES = [(day, name) for day in range(DAYS) for name in ("a", "b")]
 IDENTITY = ["delivered_on", "delivery", "delivery_row"]
 COUNTS = ["accepted", "repeated", "quarantined", "refused", "sampled_out"]
-FEW = settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
 
 row = st.builds(
     Row,
