@@ -1,13 +1,11 @@
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from datetime import date
 
 import polars as pl
 import pytest
 
-from mlobs_pipelines.demo import DemoPlan
+from mlobs_pipelines.demo import DemoPlan, landing
 from mlobs_pipelines.demo.landing import build_landing, write_landing
 
 STAMP = pl.Datetime("us", "UTC")
@@ -160,18 +158,13 @@ def test_failures_are_rare_and_have_no_score(history, tmp_path):
         assert medians == pytest.approx(expected, rel=0.03)
 
 
-def test_the_same_plan_gives_the_same_bytes_in_another_process(zone, tmp_path):
-    """A zone built afresh, with other thread counts and another hash seed, equals the first byte for byte."""
-    code = (
-        "from datetime import date; from pathlib import Path; import sys; "
-        "from mlobs_pipelines.demo import DemoPlan, build_landing; "
-        "plan = DemoPlan(date(2013, 6, 8), date(2013, 6, 17), 0.05); "
-        "build_landing(plan, Path(sys.argv[1]), lambda *stage: print(*stage))"
-    )
-    environment = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "7"}
-    command = [sys.executable, "-c", code, str(tmp_path / "again")]
-    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-    assert done.stdout.splitlines()[-1] == "done 5 5"
+def test_building_a_zone_tells_each_stage(history, june, zone, tmp_path, monkeypatch):
+    """The history of the plan's seed is written, and the last stages that are told are those of writing."""
+    seeds, told = [], []
+    monkeypatch.setattr(landing, "build_history", lambda seed, _: seeds.append(seed) or history)
+    build_landing(june, tmp_path / "again", lambda *stage: told.append(stage))
+    assert seeds == [june.seed]
+    assert told == [("write files", 4, 5), ("done", 5, 5)]
     assert files_of(tmp_path / "again") == files_of(zone)
 
 
