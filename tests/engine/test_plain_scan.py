@@ -1,5 +1,7 @@
 """The scan against a loop over the rows, bit for bit: by any cut, with weights, crosses and sparse tables."""
 
+from functools import cache
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -33,6 +35,13 @@ def drawn(*, weighted):
     return rows.append_column("sample_weight", pa.array(weights)) if weighted else rows
 
 
+@cache
+def by_loop(*, weighted, n):
+    """What loops over the first rows find, of both logs."""
+    plain = drawn(weighted=weighted).slice(0, n).to_pylist()
+    return plain_log(plain, PLAN), plain_labels(plain, PLAN)
+
+
 def scanned(scan, rows, size):
     """Stored rows of a scan that takes so many rows at a time."""
     for batch in rows.combine_chunks().to_batches(max_chunksize=size):
@@ -47,11 +56,10 @@ def test_the_scan_stores_what_a_loop_finds(monkeypatch, dense, size, weighted):
     """Keys, codes, counts and sums are those of a loop, to the last bit; moments are to rounding."""
     for module in (tally, parts):
         monkeypatch.setattr(module, "DENSE_CELLS", dense)
-    rows = drawn(weighted=weighted)
-    rows = rows.slice(0, 150) if size == 1 else rows
-    plain = rows.to_pylist()
-    agree(scanned(LogScan(PLAN), rows, size), plain_log(plain, PLAN))
-    agree(scanned(LabelScan(PLAN), rows, size), plain_labels(plain, PLAN))
+    n = 100 if size == 1 else 900
+    rows, (log, labels) = drawn(weighted=weighted).slice(0, n), by_loop(weighted=weighted, n=n)
+    agree(scanned(LogScan(PLAN), rows, size), log)
+    agree(scanned(LabelScan(PLAN), rows, size), labels)
 
 
 def test_texts_as_dictionaries_are_the_same_texts():
