@@ -196,6 +196,16 @@ def test_dagster_accepts_code_server_and_launcher_of_the_values():
     assert process_config(K8sRunLauncher.config_type(), given).success
 
 
+def test_the_webserver_logs_json(monkeypatch):
+    """The variable that the values set is the one that its command line reads."""
+    from dagster_webserver.cli import create_dagster_webserver_cli  # noqa: PLC0415 - as above
+
+    for one in VALUES["dagsterWebserver"]["env"]:
+        monkeypatch.setenv(one["name"], one["value"])
+    read = create_dagster_webserver_cli().make_context("x", [], auto_envvar_prefix="DAGSTER_WEBSERVER")
+    assert read.params["log_format"] == "json"
+
+
 def test_runs_have_as_few_rights_as_the_code_server():
     """The chart passes image, environment and volumes of the code server on to runs, but not its rights."""
     values = VALUES["runLauncher"]["config"]["k8sRunLauncher"]
