@@ -1,5 +1,6 @@
 """A small real installation: landed days with every kind of trouble, walked once on a real instance."""
 
+import shutil
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,9 +19,10 @@ BAD_ROWS = 3
 
 
 class Season(NamedTuple):
-    """An installation whose days were walked, and the runs that did it."""
+    """An installation whose days were walked, its lake before that, and the runs that did it."""
 
     site: Any
+    before: Path
     defs: Any
     instance: Any
     runs: list
@@ -89,6 +91,26 @@ def instance():
         yield opened
 
 
+@pytest.fixture(scope="session")
+def blank(tmp_path_factory):
+    """Give the folder of an instance in which nothing has run: copied in a fifth of what making one takes."""
+    import dagster as dg  # noqa: PLC0415 - Dagster takes seconds
+
+    folder = tmp_path_factory.mktemp("blank")
+    with dg.instance_for_test(temp_dir=str(folder)):
+        return folder
+
+
+@pytest.fixture
+def kept_instance(blank, tmp_path):
+    """Give an instance of the test's own that is kept in files, as schedules and sensors open it."""
+    import dagster as dg  # noqa: PLC0415 - Dagster takes seconds
+
+    shutil.copytree(blank, tmp_path / "instance")
+    with dg.instance_for_test(temp_dir=str(tmp_path / "instance")) as opened:
+        yield opened
+
+
 def execute(defs, instance, job, tags=None, **more):
     """Run one of the model's jobs."""
     from mlobs_pipelines.defs.launch import QUIET  # noqa: PLC0415 - Dagster takes seconds
@@ -122,9 +144,10 @@ def season(landing, tmp_path_factory):
                 execute(defs, opened, "baseline"),
                 execute(defs, opened, "features", partition_key="2013-06-01"),
                 execute(defs, opened, "labels", range_tags(date(2013, 6, 27), date(2013, 7, 3))),
-                execute(defs, opened, "daily", range_tags(FIRST, LAST)),
             ]
-            yield Season(site, defs, opened, runs)
+            before = Path(shutil.copytree(site.settings.lake_root, home / "before"))
+            runs.append(execute(defs, opened, "daily", range_tags(FIRST, LAST)))
+            yield Season(site, before, defs, opened, runs)
 
 
 @pytest.fixture(scope="session")

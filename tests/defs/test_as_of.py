@@ -1,5 +1,6 @@
 """Knowledge time: a run tagged with an earlier instant sees what was known then, and history is kept."""
 
+import shutil
 from datetime import UTC, date, datetime
 
 import pytest
@@ -9,17 +10,17 @@ from mlobs_pipelines.defs.resources import AS_OF_TAG
 from mlobs_pipelines.store.metric_store import MetricStore
 from tests.defs.conftest import MODEL, execute, materialized
 
-FIRST, LAST = date(2013, 6, 21), date(2013, 6, 22)
-EARLY = datetime(2013, 6, 23, tzinfo=UTC)
+DAY = date(2013, 6, 21)
+EARLY = datetime(2013, 6, 22, tzinfo=UTC)
 REPLAYED = datetime(2014, 2, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def looked_twice(defs, instance):
-    """Walk two days as of the next midnight, and again with everything that became known later."""
-    assert execute(defs, instance, "baseline").success
-    assert execute(defs, instance, "labels", range_tags(date(2013, 6, 23), date(2013, 6, 30))).success
-    tags = range_tags(FIRST, LAST)
+def looked_twice(season, site, defs, instance):
+    """Walk a day as of the next midnight, and again with everything that became known later."""
+    shutil.copytree(season.before, site.settings.lake_root)
+    assert execute(defs, instance, "labels", range_tags(EARLY.date(), date(2013, 6, 26))).success
+    tags = range_tags(DAY, DAY)
     early = execute(defs, instance, "daily", {**tags, AS_OF_TAG: EARLY.isoformat()})
     return early, execute(defs, instance, "daily", tags)
 
@@ -35,7 +36,7 @@ def test_an_earlier_knowledge_time_knows_fewer_labels(looked_twice, site):
     assert early.success
     assert late.success
     assert 0 < _labelled(early) < _labelled(late)
-    told = materialized(early)["labels", FIRST.isoformat()].metadata
+    told = materialized(early)["labels", DAY.isoformat()].metadata
     assert told["as_of"].value == EARLY.isoformat()
     asked = {"metrics": ["brier_score"], "windows": ["1d"], "segments": [""]}
     store = MetricStore(site.lake)

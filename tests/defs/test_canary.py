@@ -20,7 +20,7 @@ WORD, NUMBER = "CANARY7Q", 31415926.535
 # A column that may be stored, a restricted one, one that nobody declared, and a file that is refused.
 MAIL, TAIL, STRAY, REFUSED = "canary7q@example.org", "TAILQ7", "stray7q@example.net", "refused7q@example.com"
 STRAY_FORMS = (STRAY, "4111111111111111", REFUSED, "+41791234567")
-TYPES, ROWS, GARBLED = date(2013, 6, 21), date(2013, 6, 24), date(2013, 6, 25)
+ROWS, GARBLED, TYPES = date(2013, 6, 20), date(2013, 6, 21), date(2013, 6, 22)
 VERSION = "v1"
 
 
@@ -80,8 +80,7 @@ def _plant(root):
     predictions = root / "predictions"
     for day, spoil in ((TYPES, _all_text), (ROWS, _poisoned), (GARBLED, _renamed)):
         path = predictions / f"{day}.parquet"
-        found = pl.read_parquet(path)
-        spoil(found if found.height else pl.read_parquet(predictions / f"{ROWS}.parquet")).write_parquet(path)
+        spoil(pl.read_parquet(path)).write_parquet(path)
     for view in (root / "features").iterdir():
         path = view / f"{ROWS}.csv"
         if path.exists():
@@ -108,7 +107,7 @@ def poisoned(landing, tmp_path_factory):
         defs = build_defs(site)
         with open_instance(site) as opened:
             assert execute(defs, opened, "baseline").success
-            run = execute(defs, opened, "daily", range_tags(TYPES, GARBLED), run_config=None)
+            run = execute(defs, opened, "daily", range_tags(ROWS, TYPES), run_config=None)
             assert execute(defs, opened, "report").success
             _all_text(pl.read_parquet(training).head(3)).write_parquet(training)
             failed = execute(defs, opened, "baseline", run_config=None)

@@ -57,6 +57,7 @@ def test_a_worker_whose_clock_is_another_lives_until_it_ends(opened, process, be
     run = _started(opened, process.pid, behind=behind)
     assert [_looked(opened, run).status for _ in range(3)] == [WorkerStatus.RUNNING] * 3
     process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     assert _looked(opened, run).status is WorkerStatus.FAILED  # it has ended, and nobody has waited for it
     process.wait()
     assert _looked(opened, run).msg == f"worker process {process.pid} is gone"

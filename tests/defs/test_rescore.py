@@ -18,13 +18,12 @@ REMADE = {"labelled_predictions", "statistics", "metrics"}
 
 
 @pytest.fixture
-def installation(season, landing, tmp_path):
+def installation(season, landing, kept_instance, tmp_path):
     """A copy of the walked days, with a landing zone and an instance of the test's own."""
     shutil.copytree(landing / MODEL, tmp_path / "landing" / MODEL)
-    shutil.copytree(season.site.settings.home, tmp_path / "home")
+    shutil.copytree(season.site.settings.lake_root, tmp_path / "home" / "lake")
     site = site_at(tmp_path / "home", tmp_path / "landing", CONTRACTS)
-    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
-        yield site, build_defs(site), instance
+    return site, build_defs(site), kept_instance
 
 
 def _rows(site):

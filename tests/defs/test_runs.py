@@ -198,14 +198,14 @@ def test_an_empty_file_is_no_missing_one(walked):
     assert "Ask flight-ops" in found[MISSING].description
 
 
-def test_no_day_ahead_is_materialized(landing, instance, tmp_path):
+def test_no_day_ahead_is_materialized(season, landing, instance, tmp_path):
     """The window of a running month ends ahead of the last partition, and makes no partition there."""
     contracts = tmp_path / "contracts"
     shutil.copytree(CONTRACTS, contracts)
     monitor = contracts / MODEL / "monitor.yaml"
     monitor.write_text(monitor.read_text().replace("end_date: 2014-01-14", "end_date: 2013-06-22"))
+    shutil.copytree(season.before, tmp_path / "home" / "lake")
     defs = build_defs(site_at(tmp_path / "home", landing, contracts))
-    assert execute(defs, instance, "baseline").success
     run = execute(defs, instance, "daily", partition_key="2013-06-22")
     assert run.success
     assert {e.materialization.partition for e in run.get_asset_materialization_events()} == {"2013-06-22"}

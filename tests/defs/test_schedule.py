@@ -35,10 +35,9 @@ def defs(site):
 
 
 @pytest.fixture
-def instance(tmp_path):
+def instance(kept_instance):
     """Give an instance of the test's own that schedules can open."""
-    with dg.instance_for_test(temp_dir=str(tmp_path)) as opened:
-        yield opened
+    return kept_instance
 
 
 @pytest.fixture

@@ -29,26 +29,25 @@ def _moved(landing):
         path.unlink()
 
 
-def test_late_rows_ask_for_their_days_once(landing, tmp_path):
+def test_late_rows_ask_for_their_days_once(landing, kept_instance, tmp_path):
     """A delivery with rows of earlier days asks for a run of exactly these, next to each other in one run."""
     shutil.copytree(landing / MODEL, tmp_path / "landing" / MODEL)
     _moved(tmp_path / "landing")
     site = site_at(tmp_path / "home", tmp_path / "landing", CONTRACTS)
     defs = build_defs(site)
     sensor = defs.resolve_sensor_def(f"{MODEL}_touched")
-    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
-        for day in (BESIDE, LATE):
-            _ingest(defs, instance, day)
-        first = sensor(dg.build_sensor_context(instance, definitions=defs))
-        assert first.run_requests == []
-        _ingest(defs, instance, DELIVERED)
-        second = sensor(dg.build_sensor_context(instance, definitions=defs, cursor=first.cursor))
-        (request,) = second.run_requests
-        assert (request.tags[RANGE_START], request.tags[RANGE_END]) == (BESIDE.isoformat(), LATE.isoformat())
-        third = sensor(dg.build_sensor_context(instance, definitions=defs, cursor=second.cursor))
-        assert third.run_requests == []
-        job = defs.resolve_job_def(f"{MODEL}_recompute")
-        assert {key.path[-1] for key in job.asset_layer.selected_asset_keys} == RECOMPUTED
+    for day in (BESIDE, LATE):
+        _ingest(defs, kept_instance, day)
+    first = sensor(dg.build_sensor_context(kept_instance, definitions=defs))
+    assert first.run_requests == []
+    _ingest(defs, kept_instance, DELIVERED)
+    second = sensor(dg.build_sensor_context(kept_instance, definitions=defs, cursor=first.cursor))
+    (request,) = second.run_requests
+    assert (request.tags[RANGE_START], request.tags[RANGE_END]) == (BESIDE.isoformat(), LATE.isoformat())
+    third = sensor(dg.build_sensor_context(kept_instance, definitions=defs, cursor=second.cursor))
+    assert third.run_requests == []
+    job = defs.resolve_job_def(f"{MODEL}_recompute")
+    assert {key.path[-1] for key in job.asset_layer.selected_asset_keys} == RECOMPUTED
 
 
 RECOMPUTED = {

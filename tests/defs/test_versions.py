@@ -1,6 +1,7 @@
 """Data versions per day: what did not change keeps its version and makes nothing stale; days that fail."""
 
 import shutil
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
@@ -25,15 +26,30 @@ def _key(name):
     return dg.AssetKey([MODEL, name])
 
 
-@pytest.fixture
-def walked_some(landing, tmp_path):
-    """Give an installation of the test's own whose predictions and log were walked in one range run."""
-    shutil.copytree(landing / MODEL / "predictions", tmp_path / "landing" / MODEL / "predictions")
-    site = site_at(tmp_path / "home", tmp_path / "landing", CONTRACTS)
-    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
-        defs = build_defs(site)
+@contextmanager
+def _installed(folder):
+    """An installation with all it has in a folder."""
+    site = site_at(folder / "home", folder / "landing", CONTRACTS)
+    with dg.instance_for_test(temp_dir=str(folder / "instance")) as instance:
+        yield site, build_defs(site), instance
+
+
+@pytest.fixture(scope="module")
+def some(landing, blank, tmp_path_factory):
+    """Give the folder of an installation whose predictions and log were walked in one range run."""
+    folder = tmp_path_factory.mktemp("some")
+    shutil.copytree(landing / MODEL / "predictions", folder / "landing" / MODEL / "predictions")
+    shutil.copytree(blank, folder / "instance")
+    with _installed(folder) as (_, defs, instance):
         assert _run(defs, instance, SOME, FIRST, LAST).success
-        yield site, defs, instance
+    return folder
+
+
+@pytest.fixture
+def walked_some(some, tmp_path):
+    """Give a copy of that installation, the test's own."""
+    with _installed(shutil.copytree(some, tmp_path / "copy")) as installed:
+        yield installed
 
 
 def _run(defs, instance, names, first, last):
