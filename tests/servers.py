@@ -21,6 +21,12 @@ def port():
         return probe.getsockname()[1]
 
 
+def listens(number):
+    """Whether something listens on a port."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", number)) == 0
+
+
 def until(found, what):
     """Wait until something is found."""
     ends = time.monotonic() + PATIENCE_S

@@ -1,19 +1,20 @@
-"""Importing libraries of contracts as if Apache Spark were not installed.
+"""Importing libraries of contracts as if Apache Spark and Hypothesis were not installed.
 
 Pandera and Great Expectations import PySpark wherever it is installed, though no rule here runs on it: that
 takes a third of a second, and `pyspark.sql.connect` ends a process that was spawned, such as a run's worker.
+Hypothesis, which Pandera draws examples with that nobody asks for here, takes half a second.
 """
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-HIDDEN = ("pyspark", "pyspark.sql.connect")
+HIDDEN = ("pyspark", "pyspark.sql.connect", "hypothesis")
 
 
 @contextmanager
 def without_spark() -> Iterator[None]:
-    """Let imports inside find no PySpark; what was imported before is as before afterwards."""
+    """Let imports inside find neither of them; what was imported before is as before afterwards."""
     kept = {name: sys.modules[name] for name in HIDDEN if name in sys.modules}
     sys.modules.update(dict.fromkeys(HIDDEN))  # type: ignore[arg-type] # none: this module is not to be found
     try:

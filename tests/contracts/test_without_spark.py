@@ -1,18 +1,20 @@
-"""What an installed Spark must not do to a process that runs contracts."""
+"""What an installed Spark or Hypothesis must not do to a process that runs contracts."""
 
 import multiprocessing
 import sys
+
+LEFT_OUT = ("pyspark", "hypothesis")
 
 
 def _check(queue):
     from mlobs_pipelines.contracts import expectations, rows  # noqa: PLC0415 - imported by the new process
 
     found = [library.__name__ for library in (rows._pandera(), expectations._library())]
-    queue.put((*found, sorted(name for name in sys.modules if name.startswith("pyspark"))))
+    queue.put((*found, sorted(name for name in sys.modules if name.startswith(LEFT_OUT))))
 
 
 def test_a_worker_that_was_spawned_runs_contracts():
-    """Libraries of rules neither import PySpark nor let it end the process, as it does in a run's worker."""
+    """Libraries of rules import neither, nor does PySpark end the process, as it would a run's worker."""
     spawned = multiprocessing.get_context("spawn")
     queue = spawned.Queue()
     process = spawned.Process(target=_check, args=(queue,))

@@ -1,20 +1,24 @@
 """A backfill as the UI asks for it: GraphQL, the daemon's queue, a worker; cancelled, and launched again."""
 
 import os
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
 import pytest
 import yaml
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import GrpcServerTarget
+from dagster_graphql.test.utils import execute_dagster_graphql
 
 from mlobs_pipelines.defs.launch import instance as open_instance
 from tests.defs.conftest import CONTRACTS, MISSING, MODEL, landing, site_at
-from tests.servers import get, port, running, until
+from tests.servers import listens, port, running, until
 
 __all__ = ["landing"]
 ROOT = Path(__file__).parents[2]
-DAYS = [f"2013-06-{day}" for day in range(20, 25)]
-ASSETS = ("predictions", "prediction_log", "feature_snapshots")
+DAYS = [f"2013-06-{day}" for day in range(22, 25)]
+ASSETS = ("predictions", "prediction_log")
 LAUNCH = """mutation { launchPartitionBackfill(backfillParams: {assetSelection: [%s], partitionNames: [%s],
     title: "after a bug fix"}) { ... on LaunchBackfillSuccess { backfillId } } }"""
 CANCEL = """mutation { cancelPartitionBackfill(backfillId: "%s") { __typename } }"""
@@ -23,32 +27,37 @@ STATUS = """{ partitionBackfillOrError(backfillId: "%s") { ... on PartitionBackf
 STARTED = ("STARTED", "SUCCESS", "FAILURE")
 
 
+@contextmanager
+def _opened(site):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLOBS_POSTGRES_URL", raising=False)
+        patch.setenv("DAGSTER_HOME", str(site.settings.home / "dagster"))
+        with open_instance(site) as opened:
+            yield opened
+
+
 @pytest.fixture(scope="module")
 def servers(landing, tmp_path_factory):
-    """Start code server, webserver and daemon on an installation of their own; give it and a way to ask."""
+    """Start code server and daemon on an installation of their own; give it and a way to ask GraphQL."""
     folder = tmp_path_factory.mktemp("backfilled")
-    site, (code, web) = site_at(folder / "home", landing), (port(), port())
+    site, code = site_at(folder / "home", landing), port()
     every = os.environ  # noqa: TID251 - a child's
     variables = {name: every[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in every}
     said = {"HOME": folder / "home", "LANDING": landing, "CONTRACTS": CONTRACTS}
     variables |= {f"MLOBS_{name}": str(value) for name, value in said.items()}
     variables["DAGSTER_HOME"] = str(site.settings.home / "dagster")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DAGSTER_HOME", variables["DAGSTER_HOME"])
-        with open_instance(site):  # its databases are made once, before three processes open them
-            pass
     server = {"host": "127.0.0.1", "port": code, "location_name": "mlobs"}
     (folder / "workspace.yaml").write_text(yaml.safe_dump({"load_from": [{"grpc_server": server}]}))
     known, module = ["-w", str(folder / "workspace.yaml")], ["-m", "mlobs_pipelines.definitions"]
     listen = ["api", "grpc", *module, "-h", "127.0.0.1", "-p", str(code), "-d", str(ROOT)]
-    address = f"http://127.0.0.1:{web}"
     with (
+        _opened(site) as opened,  # its databases are made once, before three processes open them
         running(["dagster", *listen], variables, folder),
-        running(["dagster-webserver", "-h", "127.0.0.1", "-p", str(web), *known], variables, folder),
         running(["dagster-daemon", "run", *known], variables, folder),
     ):
-        until(lambda: get(f"{address}/server_info"), "answer of the webserver")
-        yield site, lambda query: (get(f"{address}/graphql", query) or {}).get("data")
+        until(lambda: listens(code), "answer of the code server")
+        with WorkspaceProcessContext(opened, GrpcServerTarget(**server, socket=None)) as workspace:
+            yield site, lambda query: execute_dagster_graphql(workspace.create_request_context(), query).data
 
 
 def _launch(ask):
@@ -63,7 +72,7 @@ def _seen(ask, backfill):
 
 
 def test_a_backfill_is_launched_cancelled_and_launched_again(servers):
-    """Five days are one run; cancelled, no table is half written; launched again, every day is there once."""
+    """Days are one run; cancelled, no table is half written; launched again, every day is there once."""
     site, ask = servers
     first = _launch(ask)
     (run,) = until(lambda: [one for one in _seen(ask, first)["runs"] if one["status"] in STARTED], "run")

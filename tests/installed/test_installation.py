@@ -64,7 +64,8 @@ def test_the_three_uses_in_the_pages(plant, reference, pages):
     schedule_it(pages, on=True)
     assert plant.schedule(SCHEDULE) == "RUNNING"
     backfill_it(pages, FIRST, LAST)
-    watch_it(pages, plant.wait(plant.newest_backfill, "a backfill", 120))
+    backfill = plant.wait(plant.newest_backfill, "a backfill", 120)
+    watch_it(pages, backfill, lambda: plant.filled(backfill))
     assert contents(plant.home) == contents(reference)
     said = review_it(pages, "predictions", "contract", LAST)
     assert "missing columns: score" in said
