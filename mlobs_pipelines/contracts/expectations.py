@@ -16,9 +16,9 @@ from typing import Any
 
 import polars as pl
 
+from mlobs_pipelines.contracts.lean import lean_imports
 from mlobs_pipelines.contracts.odcs import Expectation, Table
 from mlobs_pipelines.contracts.rule_results import FEWEST_ROWS, NO_ROWS, Outcome, RuleResult
-from mlobs_pipelines.contracts.without_spark import without_spark
 
 _WORD = re.compile(r"\w+")
 _COUNTS = ("element_count", "missing_count", "unexpected_count")
@@ -89,7 +89,7 @@ def _quiet() -> Iterator[None]:
 
 @cache
 def _library() -> Any:  # noqa: ANN401 - Great Expectations is untyped here
-    with without_spark():
+    with lean_imports():
         return import_module("great_expectations")  # its import takes seconds and few contracts need it
 
 

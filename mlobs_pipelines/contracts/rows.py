@@ -23,8 +23,8 @@ from mlobs_pipelines.contracts.coercion import (
     no_failures,
 )
 from mlobs_pipelines.contracts.forms import in_form, is_multiple
+from mlobs_pipelines.contracts.lean import lean_imports
 from mlobs_pipelines.contracts.odcs import Column, Kind, Limit, Table
-from mlobs_pipelines.contracts.without_spark import without_spark
 
 _Hashes = npt.NDArray[np.uint64]
 
@@ -217,7 +217,7 @@ def _broken(schema: Any, frame: pl.DataFrame) -> pl.DataFrame | None:  # noqa: A
 
 @cache
 def _pandera() -> Any:  # noqa: ANN401 - Pandera is untyped here
-    with without_spark():
+    with lean_imports():
         import pandera.polars  # noqa: PLC0415 - slow, and not needed where no rows are checked
     return pandera
 

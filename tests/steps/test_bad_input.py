@@ -362,9 +362,8 @@ def planted(frame, columns):
     """A canary in the first row's status, and in three further rows of each column."""
     frame = first("status", f"{CANARY} status", 1)(frame)
     for number, column in enumerate(columns):
-        here = pl.int_range(pl.len()).is_between(3 * number, 3 * number + 2)
-        text = pl.when(here).then(pl.lit(CANARY)).otherwise(pl.col(column).cast(pl.String))
-        frame = frame.with_columns(text.alias(column))
+        value = pl.when(pl.int_range(pl.len()) // 3 == number).then(pl.lit(CANARY))
+        frame = frame.with_columns(value.otherwise(pl.col(column).cast(pl.String)).alias(column))
     return frame
 
 

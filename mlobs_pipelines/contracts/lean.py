@@ -13,13 +13,12 @@ HIDDEN = ("pyspark", "pyspark.sql.connect", "hypothesis")
 
 
 @contextmanager
-def without_spark() -> Iterator[None]:
-    """Let imports inside find neither of them; what was imported before is as before afterwards."""
-    kept = {name: sys.modules[name] for name in HIDDEN if name in sys.modules}
-    sys.modules.update(dict.fromkeys(HIDDEN))  # type: ignore[arg-type] # none: this module is not to be found
+def lean_imports() -> Iterator[None]:
+    """Let imports inside find none of them, but for what the process has imported before."""
+    hidden = [name for name in HIDDEN if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type] # none: this module is not to be found
     try:
         yield
     finally:
-        for name in HIDDEN:
+        for name in hidden:
             del sys.modules[name]
-        sys.modules.update(kept)

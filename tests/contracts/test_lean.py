@@ -25,16 +25,14 @@ def test_a_worker_that_was_spawned_runs_contracts():
     assert found == ("pandera", "great_expectations", [])
 
 
-def test_what_was_imported_stays():
-    """A PySpark that the process uses is as before once the libraries are imported."""
-    from mlobs_pipelines.contracts.without_spark import without_spark  # noqa: PLC0415 - as above
+def test_what_was_imported_stays(monkeypatch):
+    """A PySpark that the process uses is found inside; what it has not imported is not, and is afterwards."""
+    from mlobs_pipelines.contracts.lean import lean_imports  # noqa: PLC0415 - as above
 
-    before = sys.modules.get("pyspark")
-    sys.modules["pyspark"] = sys
-    try:
-        with without_spark():
-            assert sys.modules["pyspark"] is None
+    monkeypatch.setitem(sys.modules, "pyspark", sys)
+    monkeypatch.delitem(sys.modules, "pyspark.sql.connect", raising=False)
+    with lean_imports():
         assert sys.modules["pyspark"] is sys
-    finally:
-        del sys.modules["pyspark"]
-        sys.modules.update({"pyspark": before} if before else {})
+        assert sys.modules["pyspark.sql.connect"] is None
+    assert sys.modules["pyspark"] is sys
+    assert "pyspark.sql.connect" not in sys.modules
