@@ -36,6 +36,19 @@ class Cells:
     squares: Floats | None = None
 
 
+def run_starts(numbers: Ints) -> Ints:
+    """Where each run of equal numbers begins.
+
+    Examples
+    --------
+    >>> run_starts(np.array([4, 4, 7, 4]))
+    array([0, 2, 3])
+    """
+    begins = np.ones(numbers.size, dtype=bool)
+    np.not_equal(numbers[1:], numbers[:-1], out=begins[1:])
+    return np.flatnonzero(begins)
+
+
 class Counter:
     """Counts of (group, code) pairs.
 

@@ -91,7 +91,10 @@ class Estimate:
         """Broadcast every array to the shape of the value."""
         shape = np.shape(self.value)
         for name in ("value", "n", "lower", "upper", "bound", "noise", "sufficient", "effective", "facts"):
-            array = np.asarray(getattr(self, name))
+            given = getattr(self, name)
+            if type(given) is np.ndarray and given.shape == shape:
+                continue
+            array = np.asarray(given)
             if array.shape != shape:
                 usual = id(array) in _USUAL
                 array = _filled(id(array), shape) if usual else np.broadcast_to(array, shape)

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mlobs_pipelines.core.tally import run_starts
 from mlobs_pipelines.core.vocabulary import Floats, Ints
 from mlobs_pipelines.engine.arrow import numbers_in, of_numbers, of_texts
 from mlobs_pipelines.engine.features import MAX_CATEGORIES
@@ -92,8 +93,8 @@ class _Piece:
     @staticmethod
     def of(counted: Counted) -> "_Piece":
         cells = counted.cells.groups
-        starts = np.flatnonzero(np.diff(cells, prepend=-1))
-        return _Piece(counted, cells[starts], np.diff(starts, append=cells.size))
+        starts = run_starts(cells)
+        return _Piece(counted, cells[starts], np.diff(np.concatenate([starts, [cells.size]])))
 
 
 def _key_columns(groups: Groups, pieces: Sequence[_Piece]) -> dict[str, pa.Array]:

@@ -4,6 +4,7 @@ A large question gets an engine of its own, whose memory goes with it. Small one
 it takes longer than they do. Queries live beside the step they serve (`joins`); no table is ever stored.
 """
 
+import atexit
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -54,16 +55,19 @@ class Duck:
                 connection.register(name, table)
             return connection.sql(sql).to_arrow_table()
 
-    def _connected(self, size: int) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+    def _connected(self, size: int) -> "AbstractContextManager[duckdb.DuckDBPyConnection]":
         limits = self.memory, self.threads, str(self.spill)
         return _kept(*limits).cursor() if size <= SMALL else _started(*limits)
 
 
-def _started(memory: str, threads: int, spill: str) -> duckdb.DuckDBPyConnection:
+def _started(memory: str, threads: int, spill: str) -> "duckdb.DuckDBPyConnection":
     return duckdb.connect(config={"memory_limit": memory, "threads": threads, "temp_directory": spill})
 
 
 _kept = lru_cache(maxsize=1)(_started)
+# What is left of the engine's library at the end of a process is complained of: an engine, or, above, a type
+# in an annotation.
+atexit.register(_kept.cache_clear)
 
 
 def identifier(name: str) -> str:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from mlobs_pipelines.core.tally import run_starts
 from mlobs_pipelines.core.vocabulary import Flags, Floats, Ints
 from mlobs_pipelines.engine.arrow import flags_in, numbers_in, of_empty
 from mlobs_pipelines.engine.folding import CROSS, UNKNOWN, Folding, Kept, Segment
@@ -186,7 +187,7 @@ class Runs:
             place = np.empty_like(order)
             place[order] = np.arange(order.size)
             groups = groups.take(order)
-        starts = np.flatnonzero(np.diff(groups, prepend=-1))
+        starts = run_starts(groups)
         return Runs(groups[starts], starts, order, place)
 
 

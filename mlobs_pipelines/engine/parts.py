@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from mlobs_pipelines.core.tally import DENSE_CELLS, Cells, Counter, Sums
+from mlobs_pipelines.core.tally import DENSE_CELLS, Cells, Counter, Sums, run_starts
 from mlobs_pipelines.core.vocabulary import Flags, Floats, Ints
 from mlobs_pipelines.engine.groups import Assigned, Groups, Moved
 
@@ -165,7 +165,7 @@ def _folded(joint: Counter | None, union: Ints) -> Counter:
         return Counter()
     union = union[: len(table)]
     order = np.argsort(union, kind="stable")
-    starts = np.flatnonzero(np.diff(union[order], prepend=-1))
+    starts = run_starts(union[order])
     groups = np.zeros((int(union.max()) + 1, table.shape[1]), dtype=np.int64)
     groups[union[order][starts]] = np.add.reduceat(table[order], starts, axis=0)
     return Counter(groups)

@@ -21,6 +21,7 @@ from mlobs_pipelines.core.summaries import (
     ShiftSummary,
     weighted,
 )
+from mlobs_pipelines.core.tally import run_starts
 from mlobs_pipelines.core.vocabulary import Amounts, Flags, Floats, Ints
 from mlobs_pipelines.engine.arrow import flags_in, numbers_in, of_texts, sorted_texts
 from mlobs_pipelines.engine.moments import MOMENTS
@@ -188,7 +189,7 @@ def _add_bins(array: Amounts, cells: _Cells) -> Amounts:
     if not cells.ordered:
         order = np.argsort(bins, kind="stable")
         bins, array = bins.take(order), array.take(order, axis=-1)
-    starts = np.flatnonzero(np.diff(bins, prepend=-1))
+    starts = run_starts(bins)
     if starts.size:
         result[..., bins.take(starts)] = np.add.reduceat(array, starts, axis=-1)
     return result

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -126,8 +127,7 @@ class Counts:
         return np.array([index[pair] for pair in pairs], dtype=np.int64)
 
     def _days(self, rows: pa.Table) -> Ints:
-        names = of_texts([day.isoformat() for day in self.days])
-        found: Ints = numbers_in(pc.index_in(rows.column("day"), names)).astype(np.int64)
+        found: Ints = numbers_in(pc.index_in(rows.column("day"), _names(tuple(self.days)))).astype(np.int64)
         return found
 
     def windows(self, group: Ints, day: Ints, code: Ints, width: int, values: np.ndarray) -> np.ndarray:
@@ -204,6 +204,12 @@ class Counts:
         low = [np.minimum.reduce(least[:, some], axis=1, initial=np.inf) for some in days]
         high = [np.maximum.reduce(greatest[:, some], axis=1, initial=-np.inf) for some in days]
         return np.stack(low, axis=1), np.stack(high, axis=1)
+
+
+@lru_cache(maxsize=8)
+def _names(days: tuple[date, ...]) -> pa.Array:
+    """Days as they are stored; every part of the statistics is looked up by them."""
+    return of_texts([day.isoformat() for day in days])
 
 
 def score_summary(counts: Counts) -> ScoreSummary:

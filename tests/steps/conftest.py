@@ -31,4 +31,4 @@ def scored(landing, tmp_path_factory):
 @pytest.fixture(scope="session")
 def unlabelled(tmp_path_factory):
     """A walk whose small lake has everything but labels; not to be changed by a test."""
-    return late.unlabelled_lake(tmp_path_factory.mktemp("unlabelled"))
+    return late.unlabelled_lake(tmp_path_factory.mktemp("unlabelled"), late.FEW)

@@ -13,6 +13,7 @@ from mlobs_pipelines.steps.statistics import measure
 from mlobs_pipelines.steps.walk import Outcomes, Walk
 from tests.steps.loans import DAYS, FEATURE_DAYS, LABEL_DAYS
 
+REACH = DAYS[0] - FEATURE_DAYS[0]
 Runs = Sequence[Sequence[date]]
 
 
@@ -34,7 +35,7 @@ def backward(days: Sequence[date]) -> Runs:
 def go(
     walk: Walk, cut: Callable[[Sequence[date]], Runs] = whole, predicted: Sequence[date] = DAYS
 ) -> dict[str, Outcomes]:
-    """Run every step over its days, cut into runs; return the outcomes of each step."""
+    """Run every step over the days of some predictions, cut into runs; return the outcomes of each step."""
     measure_baselines(walk)
     outcomes = deliver_all(walk, cut, predicted)
     steps = {"snapshot": snapshot, "log": log, "join": join, "statistics": measure, "metrics": score}
@@ -48,9 +49,11 @@ def go(
 def deliver_all(
     walk: Walk, cut: Callable[[Sequence[date]], Runs] = whole, predicted: Sequence[date] = DAYS
 ) -> dict[str, Outcomes]:
-    """Ingest all three datasets."""
+    """Ingest all three datasets, of labels and features what the predictions can have."""
     outcomes: dict[str, Outcomes] = {}
-    for dataset, days in (("labels", LABEL_DAYS), ("features", FEATURE_DAYS), ("predictions", predicted)):
+    labels = [day for day in LABEL_DAYS if day >= min(predicted)]
+    features = [day for day in FEATURE_DAYS if min(predicted) - REACH <= day <= max(predicted)]
+    for dataset, days in (("labels", labels), ("features", features), ("predictions", predicted)):
         outcomes[dataset] = {}
         for run in cut(days):
             outcomes[dataset] |= ingest(walk, dataset, run)

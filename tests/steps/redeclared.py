@@ -14,6 +14,14 @@ from mlobs_pipelines.store.lake import Lake
 from mlobs_pipelines.store.metric_store import MetricStore
 from tests.steps import loans
 
+# One feature of the request and one of each view, for tests about no other.
+FEW_FEATURES = {
+    "  - {name: employed, kind: categorical}\n": "",
+    "  - {name: region, kind: categorical}\n": "",
+    "  - {name: balance, kind: numeric, view: accounts}\n": "",
+    "  - {name: cards, kind: numeric, view: accounts}\n": "",
+}
+
 
 def redeclared(scored, home: Path, **edited):
     """A copy of the lake, whose monitor somebody edited."""
