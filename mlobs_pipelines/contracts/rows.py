@@ -198,7 +198,8 @@ def validate(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
     if not isinstance(frame, pl.DataFrame):
         raise TypeError("a LazyFrame cannot be validated: its rows would not be looked at; collect it first")
     whole, by_rule = frame_schemas(table.name, table.columns)
-    if frame.height and _broken(whole, frame) is None:
+    typed = all(frame.schema.get(column.name) == DTYPES[column.kind] for column in table.columns)
+    if frame.height and typed and _broken(whole, frame) is None:
         return no_failures()
     cases = _broken(by_rule, frame)
     return no_failures() if cases is None else _failures(table, cases)
@@ -240,13 +241,13 @@ def _failures(table: Table, cases: pl.DataFrame) -> pl.DataFrame:
 def frame_schemas(name: str, columns: tuple[Column, ...]) -> tuple[Any, Any]:
     """Return two Pandera schemas (`pandera.polars.DataFrameSchema`) of a table.
 
-    The first has all rules in one check and says only whether all are kept; the second has every rule as a
-    check of its own, named `<rule>:<column>`, so that a failure names itself.
+    The first has all rules in one check and says only whether all are kept by columns of the right types; the
+    second has every rule as a check of its own, named `<rule>:<column>`, so that a failure names itself.
     """
     rules = [good for column in columns for _, good in _rules(column)]
     together = [_check("all", pl.all_horizontal([good.all() for good in rules]))] if rules else []
     return (
-        _schema(name, columns, dict.fromkeys((column.name for column in columns), ()), together),
+        _schema(name, (), {}, together),
         _schema(name, columns, {column.name: tuple(_rules(column)) for column in columns}, []),
     )
 
