@@ -10,9 +10,8 @@ from mlobs_pipelines.core.metrics import METRICS
 from mlobs_pipelines.steps.baseline import measure_baselines
 from mlobs_pipelines.steps.bins import stored_grids
 from mlobs_pipelines.steps.metrics import score
-from mlobs_pipelines.store.metric_store import MetricStore
 from tests.steps import loans
-from tests.steps.journey import go
+from tests.steps.redeclared import FEW_FEATURES, metrics_of, redeclared
 
 
 def _redeclared(walk, folder, change):
@@ -42,20 +41,12 @@ def test_retiring_the_first_version_moves_no_cell(landing, tmp_path):
     }
 
 
-def test_the_worse_of_two_verdicts_is_told(landing, tmp_path):
+def test_the_worse_of_two_verdicts_is_told(scored, tmp_path):
     """A strict and a lenient objective of one metric: the failure of the strict one is not lost."""
-    walk = loans.walk_of(tmp_path / "home", landing)
-    go(walk)
     strict = "  - {metric: mean_score, window: 7d, fail_above: 0.0, severity: warn}\n"
     lenient = "  - {metric: mean_score, window: 7d, fail_above: 1.0}\n"
-    again = _redeclared(
-        walk,
-        tmp_path / "loan_risk",
-        lambda text: text.replace("objectives:\n", f"objectives:\n{strict}{lenient}"),
-    )
-    score(again, loans.DAYS)
-    rows = pl.DataFrame(
-        MetricStore(walk.lake).query(walk.model, metrics=["mean_score"], windows=["7d"], segments=[""])
-    )
+    walk = redeclared(scored, tmp_path, objectives=f"{strict}{lenient}", changes=FEW_FEATURES)
+    score(walk, loans.DAYS)
+    rows = metrics_of(walk, metrics=["mean_score"], windows=["7d"], segments=[""])
     decided = rows.filter(pl.col("verdict") != "undecided")
     assert set(decided.select("verdict", "threshold", "severity").iter_rows()) == {("fail", 0.0, "warn")}

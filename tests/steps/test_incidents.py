@@ -11,7 +11,7 @@ from mlobs_pipelines.steps.incidents import act, current, follow
 from mlobs_pipelines.steps.metrics import score
 from mlobs_pipelines.store.tables import AUDIT, INCIDENT_DAYS, INCIDENTS
 from tests.steps.loans import DAYS
-from tests.steps.redeclared import metrics_of, redeclared
+from tests.steps.redeclared import FEW_FEATURES, metrics_of, redeclared
 
 STRICT = """  - {metric: request_count, window: 1d, fail_above: 0}
   - {metric: psi, window: 7d, fail_above: 0.001}
@@ -22,7 +22,7 @@ NOW = datetime(2024, 3, 5, 9, tzinfo=UTC)
 @pytest.fixture(scope="module")
 def failing(scored, tmp_path_factory):
     """The scored lake under objectives that most windows fail, its incidents worked out in one run."""
-    walk = redeclared(scored, tmp_path_factory.mktemp("incidents"), objectives=STRICT)
+    walk = redeclared(scored, tmp_path_factory.mktemp("incidents"), objectives=STRICT, changes=FEW_FEATURES)
     score(walk, DAYS)
     follow(walk, DAYS)
     return walk

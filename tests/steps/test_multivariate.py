@@ -25,6 +25,7 @@ from tests.steps.redeclared import declared, metrics_of, redeclared
 
 SECTION = "multivariate: {sample: 32, without: [cards]}"
 OBJECTIVE = "  - {metric: domain_auc, window: 7d, fail_above: 0.9}\n"
+LONGER = {"windows: [1d, 7d, 28d, 1mo]": "windows: [7d, 1mo]"}
 NUMERIC = {"amount": True, "employed": False, "region": False, "balance": True, "grade": False}
 MARCH = Span(Window.MONTH, date(2024, 3, 1), date(2024, 4, 1))
 WEEK = Span(Window.WEEK, DAYS[1], DAYS[8])
@@ -33,7 +34,8 @@ WEEK = Span(Window.WEEK, DAYS[1], DAYS[8])
 @pytest.fixture(scope="module")
 def walk(scored, tmp_path_factory):
     """The lake measured and scored again with samples of 32 rows a day."""
-    found = redeclared(scored, tmp_path_factory.mktemp("samples"), before=SECTION, objectives=OBJECTIVE)
+    home = tmp_path_factory.mktemp("samples")
+    found = redeclared(scored, home, before=SECTION, objectives=OBJECTIVE, changes=LONGER)
     measure_baselines(found)
     measure(found, DAYS)
     score(found, DAYS)
@@ -110,7 +112,7 @@ def test_scoring_again_changes_no_bit(walk):
 def test_fixed_days_are_one_sample(walk, tmp_path):
     """A baseline of fixed days holds the rows with the smallest hashes of those days."""
     kind = "compared_with: {from: 2024-02-26, to: 2024-02-29}"
-    other = redeclared(walk, tmp_path, before=f"{SECTION}\n{kind}")
+    other = redeclared(walk, tmp_path, before=f"{SECTION}\n{kind}", changes=LONGER)
     score(other, DAYS[-1:])
     for version in ("a", "b"):
         rows = latest(other, FIXED_LAYOUT, version)
@@ -125,7 +127,8 @@ def test_fixed_days_are_one_sample(walk, tmp_path):
 @pytest.mark.parametrize("kind", ["previous", "{days: 3}", "champion"])
 def test_moving_baselines_have_samples_of_their_own(walk, tmp_path, kind):
     """Compared with days before, or with the champion, the metrics are there too."""
-    other = redeclared(walk, tmp_path, before=f"{SECTION}\ncompared_with: {kind}", objectives=OBJECTIVE)
+    kept = f"{SECTION}\ncompared_with: {kind}"
+    other = redeclared(walk, tmp_path, before=kept, objectives=OBJECTIVE, changes=LONGER)
     score(other, DAYS[-1:])
     rows = metrics_of(other, metrics=["domain_auc"], windows=["1mo", "7d"])
     assert rows["value"].is_not_null().any()
