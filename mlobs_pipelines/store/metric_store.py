@@ -4,10 +4,12 @@ History is kept: a later look at a window adds rows under a later ``as_of``, and
 value is computed or judged is not known here.
 """
 
+import atexit
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 
 import duckdb
 import pyarrow as pa
@@ -35,6 +37,7 @@ _ORDER = (
     *("as_of", "maturity"),
 )
 ANY = "any"
+SMALL = 200_000  # rows of the partitions asked about
 # What is known now; what was known at a fixed age is asked for by its name.
 _CURRENT = f"(\"maturity\" IN ('{Maturity.MATURE}', '{Maturity.PROVISIONAL}')) IS NOT FALSE"
 _VALUES = TableLayout(METRICS.name, METRIC_COLUMNS, keys=("day",))
@@ -153,17 +156,16 @@ class MetricStore:
         return self._run(model, asked)
 
     def _run(self, model: str, asked: "_Asked") -> pa.Table:
-        with closing(duckdb.connect(config=self._limits())) as connection:
+        with closing(self._connected(model, asked.where)) as connection:
             source, parameters = self._source(connection, model, asked.where)
             found = connection.sql(_statement(source, asked), params=[*parameters, *asked.given.values()])
             return found.to_arrow_table().cast(asked.shape)
 
-    def _limits(self) -> dict[str, str | bool | int | float | list[str]]:
-        return {
-            "threads": self.threads,
-            "memory_limit": self.memory_limit,
-            "temp_directory": self.spill_directory,
-        }
+    def _connected(self, model: str, where: Where) -> "duckdb.DuckDBPyConnection":
+        """An engine for one question; small ones share theirs: starting it takes longer than they do."""
+        limits = self.threads, self.memory_limit, self.spill_directory
+        rows = sum(self.lake.partitions(model, METRICS.name, where=where).values())
+        return _kept(*limits).cursor() if rows <= SMALL else _started(*limits)
 
     def _source(
         self, connection: duckdb.DuckDBPyConnection, model: str, where: Where
@@ -173,6 +175,21 @@ class MetricStore:
             return _SCAN, [files]
         connection.register("stored", self.lake.dataset(model, METRICS.name, where=where))
         return "stored", []
+
+
+def _started(threads: int, memory_limit: str, spill_directory: str) -> "duckdb.DuckDBPyConnection":
+    limits: dict[str, str | bool | int | float | list[str]] = {
+        "threads": threads,
+        "memory_limit": memory_limit,
+        "temp_directory": spill_directory,
+    }
+    return duckdb.connect(config=limits)
+
+
+_kept = lru_cache(maxsize=1)(_started)
+# What is left of the engine's library at the end of a process is complained of: an engine, or a type in an
+# annotation of the functions above.
+atexit.register(_kept.cache_clear)
 
 
 def _keyed(rows: pa.Table) -> pa.Table:
