@@ -132,16 +132,20 @@ def _evaluation(
 
 
 def _targets(instance: dg.DagsterInstance, key: dg.AssetKey, days: Sequence[date]) -> dict[str, Target]:
-    """Latest materialization of each day, in pages: one look-up per day would cost more than the check."""
+    """Latest materialization of each day, in pages: one look-up per day would cost more than the check.
+
+    The first page has as many as there are days: mostly the run has just made them, and older ones, of which
+    a day that is measured again and again has many, need not be read.
+    """
     wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[day.isoformat() for day in days])
     found: dict[str, Target] = {}
-    cursor: str | None = None
+    cursor, limit = None, len(days)
     while len(found) < len(days):
-        page = instance.fetch_materializations(wanted, limit=PAGE, cursor=cursor)
+        page = instance.fetch_materializations(wanted, limit=limit, cursor=cursor)
         for record in page.records:
             target = Target(storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp)
             found.setdefault(str(record.partition_key), target)
         if not page.has_more:
             break
-        cursor = page.cursor
+        cursor, limit = page.cursor, PAGE
     return found

@@ -6,6 +6,7 @@ from datetime import date
 import dagster as dg
 
 from mlobs_pipelines.definitions import build_defs
+from mlobs_pipelines.defs.checks import Finding, evaluations
 from mlobs_pipelines.defs.jobs import range_tags
 from tests.defs.conftest import (
     BAD_ROWS,
@@ -83,6 +84,20 @@ def test_a_check_belongs_to_the_data_it_judged(walked):
     for found in walked.get_asset_check_evaluations():
         assert found.target_materialization_data is not None
         assert found.target_materialization_data.run_id == walked.run_id
+
+
+def test_a_check_finds_days_that_others_were_run_after(site, spec, instance):
+    """However often one day is made again, each evaluation belongs to the latest one of its own day."""
+    key, made = dg.AssetKey([MODEL, "labels"]), [DAYS[0], DAYS[1], DAYS[1], DAYS[1]]
+    for day in made:
+        instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=day))
+    newest = instance.fetch_materializations(key, limit=len(made)).records
+    days = [date.fromisoformat(day) for day in DAYS[:3]]
+    findings = dict.fromkeys(days, Finding(passed=True, description="All is well."))
+    check, walk = dg.AssetCheckKey(key, "contract"), site.walk(spec, "run")
+    found = evaluations(instance, walk, check, lambda *_: findings, days)
+    told = [one.target_materialization_data for one in found]
+    assert [one and one.storage_id for one in told] == [newest[3].storage_id, newest[0].storage_id, None]
 
 
 def test_every_evaluation_says_whom_to_ask(walked):
