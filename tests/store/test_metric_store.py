@@ -1,10 +1,12 @@
 import math
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 
 import duckdb
 import pyarrow as pa
 import pytest
 
+from mlobs_pipelines.store import metric_store
 from mlobs_pipelines.store.lake import LayoutMismatchError
 from mlobs_pipelines.store.metric_store import MetricStore, _Asked, _statement
 from mlobs_pipelines.store.tables import METRIC_COLUMNS, as_of_key
@@ -176,3 +178,20 @@ def test_a_remote_lake_answers_alike(store):
         statement = _statement("stored", asked)
         found = connection.sql(statement, params=[["auc"]]).to_arrow_table().cast(METRIC_COLUMNS)
     assert found.equals(store.query("m", metrics=["auc"]))
+
+
+def test_questions_at_once_read_their_own_days(store):
+    """Questions that share an engine are kept apart, whatever they ask at the same time."""
+    days = [DAY + timedelta(days=number) for number in range(8)]
+    write(store, *(metric(day=day, value=float(day.day)) for day in days))
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda day: values(store.query("m", first=day, last=day)), days * 5))
+    assert found == [[float(day.day)] for day in days * 5]
+
+
+def test_a_large_question_is_answered_as_a_small_one(store, monkeypatch):
+    """With an engine of its own or the shared one, the rows are the same."""
+    write(store, metric(), metric(as_of=LATE, value=0.7), metric(metric="ece"))
+    small = store.query("m")
+    monkeypatch.setattr(metric_store, "SMALL", 0)
+    assert store.query("m").equals(small)
