@@ -218,10 +218,13 @@ def moment_before(opened: dg.DagsterInstance, spec: ModelSpec, first: date, last
 
 
 def release(opened: dg.DagsterInstance) -> None:
-    """End runs of commands whose process is gone: what they held and promised is free again."""
+    """End runs of commands whose process is gone: what they held and promised is free again.
+
+    A run that repeats one of them has its tags, but not its process: a code server works on it.
+    """
     going = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING])
     for found in opened.get_runs(going):
         host, _, process = found.tags.get(PROCESS, "").rpartition(":")
-        if host == socket.gethostname() and not lives(process):
+        if found.parent_run_id is None and host == socket.gethostname() and not lives(process):
             opened.report_run_failed(found, "the process of the command has ended before the run")
             opened.event_log_storage.free_concurrency_slots_for_run(found.run_id)

@@ -137,11 +137,14 @@ def _interrupt_after(table):
 
 
 def test_what_a_killed_command_held_is_free_again(installed):
-    """A run whose process is gone is ended by the next backfill, and its slot in the pool is given back."""
+    """A run whose process is gone is ended by the next backfill, which frees its slot; its retry goes on."""
     with open_instance(installed) as opened:
-        gone = opened.create_run_for_job(dg.job(name="walk")(lambda: None), tags=_tags(f"{2**22 + 1}+1.00"))
-        here = opened.create_run_for_job(dg.job(name="walk")(lambda: None), tags=_tags(named(os.getpid())))
-        for run in (gone, here):
+        walk = dg.job(name="walk")(lambda: None)
+        gone = opened.create_run_for_job(walk, tags=_tags(f"{2**22 + 1}+1.00"))
+        here = opened.create_run_for_job(walk, tags=_tags(named(os.getpid())))
+        of = {"root_run_id": gone.run_id, "parent_run_id": gone.run_id}
+        again = opened.create_run_for_job(walk, tags=gone.tags, **of)
+        for run in (gone, here, again):
             opened.report_dagster_event(_started(run), run_id=run.run_id)
         claims = opened.event_log_storage
         claims.initialize_concurrency_limit_to_default(MODEL)
@@ -149,6 +152,7 @@ def test_what_a_killed_command_held_is_free_again(installed):
         release(opened)
         assert opened.get_run_by_id(gone.run_id).status is dg.DagsterRunStatus.FAILURE
         assert opened.get_run_by_id(here.run_id).status is dg.DagsterRunStatus.STARTED
+        assert opened.get_run_by_id(again.run_id).status is dg.DagsterRunStatus.STARTED
         assert claims.claim_concurrency_slot(MODEL, here.run_id, "step").is_claimed
 
 
